@@ -1,0 +1,41 @@
+"""The filesystem's own pointer as the loader: the first root that anything would mount.
+
+It has no file and cannot count: arming moves the pointer itself, so that only userspace can
+revert. A trial that panics before snaproot runs is booted again.
+"""
+
+from dataclasses import dataclass
+
+from snaproot.bootloader import Capability, Trial
+from snaproot.filesystem import Pointer
+from snaproot.state import LoaderView
+
+
+@dataclass(frozen=True, slots=True)
+class PointerLoader:
+    """Follows `Pointer.default`; every write is one atomic, durable move of it."""
+
+    pointer: Pointer
+
+    def capability(self) -> Capability:
+        return Capability(
+            counts=False,
+            one_shot=False,
+            summary="follows the filesystem's default and cannot count: "
+            "a trial that dies before userspace is not reverted by itself",
+        )
+
+    def view(self) -> LoaderView:
+        return LoaderView(present=True, counts=False, good=self.pointer.default() or "")
+
+    def arm(self, trial: Trial) -> None:
+        self.pointer.set_default(trial.target)
+
+    def settle(self, good: str) -> None:
+        self.pointer.set_default(good)
+
+    def spend(self, good: str) -> None:
+        self.pointer.set_default(good)
+
+    def withdraw(self, id: str) -> None:
+        """Nothing to remove: there are no entries."""

@@ -1,0 +1,107 @@
+"""Files that survive a power cut, and the lock.
+
+A write is: temporary file in the same directory, mode before content, fsync, rename, fsync of the
+directory (rename(2), fsync(2)). A reader sees the old content or the new one, nothing else.
+"""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from snaproot.errors import Busy, SnaprootError
+
+
+def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` atomically and durably.
+
+    Raises SnaprootError where the directory cannot be written; the old content is then intact.
+    """
+    try:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        _replace(directory, path.name, content, mode)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        os.close(directory)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a directory's entries durable."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def make_directory(path: Path, *, mode: int = 0o700) -> None:
+    """Create a directory durably; there already is fine."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=mode)
+        sync_directory(path.parent)
+
+
+@contextmanager
+def locked(path: Path, what: str, *, wait: float = 60.0) -> Iterator[None]:
+    """Hold the one lock; the file names the holder, for whoever has to wait.
+
+    Raises Busy after `wait` seconds.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        _acquire(descriptor, time.monotonic() + wait)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{what} (process {os.getpid()})".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another snaproot"
+                raise Busy(
+                    f"{holder} is at work; nothing was changed",
+                    hint="wait for it, or give it longer with --wait SECONDS",
+                ) from None
+            time.sleep(0.05)
+
+
+def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
+    temporary = f".{name}.{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode, dir_fd=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
+def _unwritable(path: Path, error: OSError) -> SnaprootError:
+    reason = (error.strerror or str(error)).lower()
+    return SnaprootError(
+        f"cannot write {path}: {reason}; what was there is still there",
+        hint="is the filesystem full, or mounted read-only?",
+    )

@@ -1,0 +1,65 @@
+"""What is known of one boot environment: the content of its `environment.toml`, parsed and rendered.
+
+Pure: where the text is kept is the filesystem backend's business.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+FORMAT = 1
+ID = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+class Standing(StrEnum):
+    """How far a boot environment is believed."""
+
+    UNPROVEN = "unproven"
+    PROVEN = "proven"
+    BAD = "bad"
+    ORIGINAL = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """One package: `before` or `after` is empty where it was not installed."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """SHA-256, in hex, of what sealing recorded; empty where there is no such file."""
+
+    files: str = ""
+    kernel: str = ""
+    initramfs: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One boot environment. `damage` says why its metadata could not be read, if it could not."""
+
+    id: str
+    parent: str = ""
+    origin: str = ""
+    command: str = ""
+    created: datetime | None = None
+    kernel: str = ""
+    standing: Standing = Standing.UNPROVEN
+    pinned: bool = False
+    sealed: bool = False
+    packages: tuple[PackageChange, ...] = ()
+    digests: Digests = field(default_factory=Digests)
+    state_changed: tuple[str, ...] = ()
+    damage: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Can be booted as far as its metadata tells."""
+        return not self.damage and (self.sealed or self.standing is Standing.ORIGINAL)

@@ -1,0 +1,79 @@
+"""The errors that leave snaproot, and the exit code that each one means.
+
+A message says what happened, to what, and what is still true. Misuse of our own functions is not
+here: it raises `RuntimeError`.
+"""
+
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What a script may rely on (DESIGN.md §6)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    RECOVER = 4
+    NOTHING = 77
+
+
+class SnaprootError(Exception):
+    """Something in the world went wrong; the running system is unchanged."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(SnaprootError):
+    """The words of the command line, or a question with nobody to answer it."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Refused(SnaprootError):
+    """Policy, proof, capability or state says no; nothing was tried."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NeedsRecovery(SnaprootError):
+    """An interrupted or damaged state that `snaproot recover` has to settle first."""
+
+    exit_code = ExitCode.RECOVER
+
+
+class NothingToDo(SnaprootError):
+    """What was asked for is already so."""
+
+    exit_code = ExitCode.NOTHING
+
+
+class Busy(SnaprootError):
+    """Another snaproot holds the lock."""
+
+
+class ConfigError(SnaprootError):
+    """A configuration file cannot be meant as it stands."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path, line: int, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {message}", hint=hint)
+
+
+class CommandFailed(SnaprootError):
+    """A program that was run ended with something other than 0."""
+
+    def __init__(self, argv: tuple[str, ...], status: int, output: str, *, hint: str = "") -> None:
+        ended = f"exited {status}" if status >= 0 else f"was killed by signal {-status}"
+        last = output.strip().splitlines()[-1:] or [""]
+        detail = f": {last[0].strip()}" if last[0].strip() else ""
+        super().__init__(f"{Path(argv[0]).name} {ended}{detail}", hint=hint)
+        self.argv = argv
+        self.status = status
+        self.output = output

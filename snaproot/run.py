@@ -1,0 +1,133 @@
+"""The one way to start a program: an argv list, a short environment, nothing on stdin, no shell."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from snaproot.errors import CommandFailed, SnaprootError
+
+_KEPT = ("PATH", "TERM")
+_FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+Line = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program said: `output` is stdout, or stdout and stderr together if they were merged."""
+
+    status: int
+    output: str
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Build a child's environment from an allow-list."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, **_FIXED, **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    check: bool = True,
+) -> Completed:
+    """Run to the end and return stdout.
+
+    Raises CommandFailed (with stderr) on a status other than 0 if `check`, SnaprootError where
+    there is no such program.
+    """
+    try:
+        done = subprocess.run(
+            [*argv],
+            env=environment(extra),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            pass_fds=pass_fds,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    output = done.stdout.decode(errors="replace")
+    if check and done.returncode != 0:
+        raise CommandFailed(
+            tuple(argv), done.returncode, output + done.stderr.decode(errors="replace")
+        )
+    return Completed(done.returncode, output)
+
+
+def stream(
+    argv: Sequence[str],
+    line: Line,
+    *,
+    extra: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run to the end and hand over each line of stdout and stderr as it comes.
+
+    The child gets a process group of its own, which is killed if we are interrupted.
+    """
+    try:
+        child = subprocess.Popen(
+            [*argv],
+            env=environment(extra),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    lines: list[str] = []
+    with child:
+        try:
+            for raw in child.stdout or ():
+                lines.append(raw.decode(errors="replace"))
+                line(lines[-1].rstrip("\n"))
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+    return Completed(child.returncode, "".join(lines))
+
+
+def pipe(argv: Sequence[str], read: Callable[[int], None]) -> None:
+    """Run a program whose stdout `read` consumes by descriptor, as `btrfs send` is read.
+
+    Raises CommandFailed on a status other than 0, once `read` is through.
+    """
+    with subprocess.Popen(
+        [*argv],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        said: list[bytes] = []
+        drain = threading.Thread(target=lambda: said.extend(child.stderr or ()))
+        drain.start()
+        try:
+            read(child.stdout.fileno() if child.stdout else -1)
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            drain.join()
+    if child.returncode != 0:
+        raise CommandFailed(tuple(argv), child.returncode, b"".join(said).decode(errors="replace"))
+
+
+def interactive(argv: Sequence[str], *, extra: Mapping[str, str] | None = None) -> int:
+    """Run with the caller's own terminal, and return the status."""
+    try:
+        return subprocess.run([*argv], env=environment(extra), check=False).returncode
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+
+
+def _missing(argv: Sequence[str]) -> SnaprootError:
+    return SnaprootError(f"{argv[0]}: no such program", hint=f"install the package with {argv[0]}")
