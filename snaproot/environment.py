@@ -1,4 +1,4 @@
-"""What is known of one boot environment: the content of its `environment.toml`, parsed and rendered.
+"""What is known of one boot environment: the content of its `environment.toml`.
 
 Pure: where the text is kept is the filesystem backend's business.
 """

@@ -25,8 +25,8 @@ def render(record: Record) -> bytes:
 def parse(text: bytes) -> Record:
     """Read a record. Raises ValueError on damage, Refused on a newer format."""
     data = json.loads(text)
-    if not isinstance(data, dict) or not isinstance(data.get("format"), int):
-        raise ValueError("not a record")
+    if not (isinstance(data, dict) and isinstance(data.get("format"), int)):
+        raise ValueError("it is no record")  # noqa: TRY004 - of the text, not of an argument
     if data["format"] > FORMAT:
         raise Refused(
             f"the record has format {data['format']}, this snaproot reads {FORMAT}; "
@@ -124,8 +124,9 @@ def _checked(deployment: Deployment) -> Deployment:
     for name in ("tries", "attempts_used", "attempts_given_back"):
         if type(getattr(deployment, name)) is not int:
             raise TypeError(f"{name} is a number")
-    if type(deployment.created_target) is not bool:
-        raise TypeError("created_target is true or false")
+    for name in ("created_target", "bad"):
+        if type(getattr(deployment, name)) is not bool:
+            raise TypeError(f"{name} is true or false")
     return deployment
 
 

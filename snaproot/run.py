@@ -17,7 +17,7 @@ Line = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program said: `output` is stdout, or stdout and stderr together if they were merged."""
+    """What a program said: `output` is stdout, with stderr where the two were merged."""
 
     status: int
     output: str

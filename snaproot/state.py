@@ -49,6 +49,7 @@ class Deployment:
     attempts_given_back: int = 0
     trial_boots: tuple[str, ...] = ()
     reason: str = ""
+    bad: bool = False
     replaces: "Deployment | None" = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
@@ -89,6 +90,12 @@ class Record:
     def dropped(self) -> "Record":
         """Forget the work, once what it created is gone."""
         return replace(self, work=None)
+
+    def choosing(self, deployment: Deployment) -> "Record":
+        """Begin with a target that is already complete: to be armed, or promoted where it runs."""
+        if self.pending is not None or deployment.phase not in {Phase.STAGED, Phase.PROMOTING}:
+            raise RuntimeError("one deployment is pending at a time")
+        return replace(self, pending=deployment)
 
     def staged(self) -> "Record":
         """Move finished work to `pending`; a STAGED one there is superseded."""
@@ -145,9 +152,9 @@ class Record:
             raise RuntimeError("only what is PROMOTING is promoted")
         return replace(self, base=self._pending.target, last=self._pending.id, pending=None)
 
-    def reverting(self, reason: str) -> "Record":
-        """Intend to revert."""
-        gone = replace(moved(self._pending, Phase.REVERTING), reason=reason)
+    def reverting(self, reason: str, *, bad: bool) -> "Record":
+        """Intend to revert; `bad` if it was judged, not merely given up."""
+        gone = replace(moved(self._pending, Phase.REVERTING), reason=reason, bad=bad)
         return replace(self, pending=gone)
 
     def reverted(self) -> "Record":
@@ -253,6 +260,7 @@ class Decision:
     do: Do
     why: str
     good: str = ""
+    bad: bool = False
     reboot: bool = False
 
     @property
@@ -347,7 +355,8 @@ def _armed(s: Situation, pending: Deployment) -> Decision:
         return Decision(Do.BACK_TO_STAGED, f"something else disarmed {pending.target}")
     spent = s.loader.counts and s.loader.tries == 0
     if spent and s.booted == s.record.base and not s.skipped:
-        return Decision(Do.REVERT, f"{pending.target} used all its tries without a verdict")
+        why = f"{pending.target} used all its tries without a verdict"
+        return Decision(Do.REVERT, why, bad=True)
     return _still_armed(s, pending)
 
 
@@ -357,7 +366,7 @@ def _uncounted_boot(s: Situation, pending: Deployment) -> Decision:
     if not pending.trial_boots:
         return Decision(Do.NOTE_TRIAL, f"this is the first boot of {pending.target}")
     why = f"{pending.target} was booted a second time without a verdict"
-    return Decision(Do.REVERT, why, good=s.record.base, reboot=True)
+    return Decision(Do.REVERT, why, bad=True)
 
 
 def _still_armed(s: Situation, pending: Deployment) -> Decision:

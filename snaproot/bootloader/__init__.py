@@ -44,7 +44,7 @@ class Bootloader(Protocol):
         """Make `good` the choice and forget any trial, in one write. Also mends a garbled file."""
 
     def spend(self, good: str) -> None:
-        """Take all tries away in one write, so that the next boot is `good`; keep the deployment."""
+        """Take all tries away in one write: the next boot is `good`. Keeps the deployment."""
 
     def withdraw(self, id: str) -> None:
         """Remove the entry of a boot environment that is about to be deleted."""

@@ -111,7 +111,7 @@ class Workshop(Protocol):
         """
 
     def intact(self, id: str) -> None:
-        """Raise Refused unless `id` is sealed and unchanged since sealing (cheap: no re-reading)."""
+        """Raise Refused unless `id` is sealed and unchanged since; cheap, nothing is re-read."""
 
     def discard(self, id: str) -> None:
         """Remove a boot environment, or what a cut left of one; gone already is fine.

@@ -1,0 +1,1 @@
+"""Tests of snaproot; they mirror the package file by file."""
