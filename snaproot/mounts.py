@@ -1,0 +1,43 @@
+"""A private view of the filesystem's top level: mounts that nobody else sees and a kill removes."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snaproot.errors import SnaprootError
+from snaproot.run import run
+
+_CLONE_NEWNS = 0x00020000  # unshare(2)
+_TOP = Path("/run/snaproot/top")
+
+
+@contextmanager
+def top_level_of_root() -> Iterator[Path]:
+    """Mount the top level of the filesystem that `/` is on, for this process alone.
+
+    Raises SnaprootError where the kernel or the filesystem does not let us.
+    """
+    _leave_shared_mounts()
+    source = run(["findmnt", "--noheadings", "--nofsroot", "--output", "SOURCE", "/"]).output
+    _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(["mount", "-t", "btrfs", "-o", "subvolid=5", source.strip(), str(_TOP)])
+    try:
+        yield _TOP
+    finally:
+        run(["umount", str(_TOP)])
+
+
+def kind_of(path: Path) -> str:
+    """Name the filesystem type that `path` is on, as findmnt(8) does."""
+    found = run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)])
+    return found.output.strip()
+
+
+def _leave_shared_mounts() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise SnaprootError(f"no private mount namespace: {reason}; nothing was changed")
+    run(["mount", "--make-rprivate", "/"])
