@@ -67,15 +67,33 @@ def locked(path: Path, what: str, *, wait: float = 60.0) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(path: Path) -> str:
+    """Name whoever holds the lock at this moment; empty if nobody does. Writes nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _named(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another snaproot"
+
+
 def _acquire(descriptor: int, deadline: float) -> None:
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another snaproot"
                 raise Busy(
-                    f"{holder} is at work; nothing was changed",
+                    f"{_named(descriptor)} is at work; nothing was changed",
                     hint="wait for it, or give it longer with --wait SECONDS",
                 ) from None
             time.sleep(0.05)
