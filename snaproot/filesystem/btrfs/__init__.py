@@ -1,0 +1,1 @@
+"""The Btrfs backend: subvolumes below `@snaproot`, read and made through libbtrfsutil."""

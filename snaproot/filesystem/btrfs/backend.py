@@ -1,0 +1,165 @@
+"""Boot environments on Btrfs. The running system and `--sysroot` differ in `booted_root` alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snaproot.environment import ID, Environment, Standing
+from snaproot.errors import Refused, SnaprootError
+from snaproot.filesystem import Collected, PathChange, Space, Workspace
+from snaproot.filesystem.btrfs import binding, collecting, listing, sealing, trash
+from snaproot.filesystem.btrfs.comparison import compare
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.manifest import Report, printable
+from snaproot.run import run
+
+
+@dataclass(frozen=True, slots=True)
+class Btrfs:
+    """Implements `snaproot.filesystem.Filesystem`.
+
+    `booted_root` is `/` on the running system, None for a filesystem that nobody runs from.
+    """
+
+    layout: Layout
+    booted_root: Path | None
+
+    def environments(self) -> Sequence[Environment]:
+        return listing.environments(self.layout)
+
+    def place(self, id: str) -> Workspace:
+        environment = listing.existing(self.layout, id)
+        root = listing.root_of(self.layout, environment)
+        if environment.standing is Standing.ORIGINAL:
+            return Workspace(id, root, {})  # what it shares lies in itself
+        declared = collecting.declared(self.layout)
+        return Workspace(id, root, {a.mount: self.layout.top / a.subvolume for a in declared})
+
+    def describe(self, environment: Environment) -> None:
+        listing.existing(self.layout, environment.id)
+        sealing.describe(self.layout, environment)
+
+    def changes(self, older: str, newer: str) -> Sequence[PathChange]:
+        for id in (older, newer):
+            listing.sealed(self.layout, id)
+        found = dict(compare(self.layout.root(older), self.layout.root(newer)))
+        with trash.scratch(self.layout) as place:
+            for id, name in ((older, "older"), (newer, "newer")):
+                binding.snapshot(self.layout.etc(id), place / name, read_only=True)
+            etc = compare(place / "older", place / "newer")
+        found |= {b"etc/" + path if path else b"etc": change for path, change in etc.items()}
+        return [PathChange(printable(path), found[path]) for path in sorted(found)]
+
+    def space(self, ids: Sequence[str]) -> Space:
+        """Say how full the filesystem is.
+
+        `exclusive` is the file data that nothing outside one boot environment refers to, as
+        `btrfs filesystem du` counts it: without metadata, without quotas, and without what a boot
+        environment shares with itself alone (`/etc` and its own snapshots of it). So deleting it
+        frees at least this much.
+        """
+        found = os.statvfs(self.layout.top)
+        return Space(
+            total=found.f_blocks * found.f_frsize,
+            free=found.f_bavail * found.f_frsize,
+            exclusive=self._exclusive(ids),
+        )
+
+    def verify(self, id: str, report: Report) -> Sequence[PathChange]:
+        return sealing.verify(self.layout, id, report)
+
+    def create(self, new: str, parent: str) -> Workspace:
+        layout = self.layout
+        if not ID.fullmatch(new) or layout.home(new).exists():
+            raise RuntimeError(f"{new} exists already, or is no id")
+        listing.sealed(layout, parent)
+        with binding.translated(f"make {layout.home(new)}"):
+            layout.home(new).mkdir(mode=0o700)
+        binding.snapshot(layout.root(parent), layout.root(new))
+        with binding.translated(f"make room for {layout.etc(new)}"):
+            # what a snapshot leaves of a nested subvolume is an unwritable directory, inode 2
+            layout.etc(new).rmdir()
+        binding.snapshot(layout.etc(parent), layout.etc(new))
+        binding.snapshot(layout.etc(new), layout.etc_parent(new), read_only=True)
+        return Workspace(new, layout.root(new), collecting.copy_areas(layout, new))
+
+    def collect(self, workspace: Workspace) -> Collected:
+        listing.existing(self.layout, workspace.id)
+        return collecting.collect(self.layout, workspace.id)
+
+    def seal(self, environment: Environment) -> Environment:
+        return sealing.seal(self.layout, environment)
+
+    def intact(self, id: str) -> None:
+        sealing.intact(self.layout, id)
+
+    def discard(self, id: str) -> None:
+        if not ID.fullmatch(id):
+            raise RuntimeError(f"{id} is no id")
+        if id in (self.booted(), self.default()):
+            raise Refused(f"{id} is booted or the default; nothing was changed")
+        self._take_in_original(id)
+        trash.throw(self.layout, id, self._held())
+
+    def empty_trash(self) -> None:
+        """Destroy what cuts have left in the trash; nothing there is fine."""
+        trash.empty(self.layout, self._held())
+
+    def booted(self) -> str | None:
+        if self.booted_root is None:
+            return None
+        return listing.named(self.layout, binding.subvolume_id(self.booted_root))
+
+    def default(self) -> str | None:
+        return listing.named(self.layout, binding.default_id(self.layout.top))
+
+    def set_default(self, id: str) -> None:
+        environment = listing.existing(self.layout, id)
+        if not environment.complete:
+            why = environment.damage or "it is not sealed"
+            raise Refused(f"{id} cannot be the default: {why}; the default was not moved")
+        wanted = binding.subvolume_id(listing.root_of(self.layout, environment))
+        binding.set_default(self.layout.top, wanted)
+        binding.sync(self.layout.top)
+        if binding.default_id(self.layout.top) != wanted:
+            raise SnaprootError(f"the default is not {id} after it was set")
+
+    def _held(self) -> frozenset[int]:
+        held = {binding.default_id(self.layout.top)}
+        if self.booted_root is not None:
+            held.add(binding.subvolume_id(self.booted_root))
+        return frozenset(held)
+
+    def _exclusive(self, ids: Sequence[str]) -> Mapping[str, int]:
+        places = [self._whole(id) for id in ids]
+        if not places:
+            return {}
+        output = run(["btrfs", "filesystem", "du", "-s", "--raw", "--", *places]).output
+        figures = [line.split(maxsplit=3) for line in output.splitlines()[1:]]
+        return {id: int(figure[1]) for id, figure in zip(ids, figures, strict=True)}
+
+    def _whole(self, id: str) -> str:
+        environment = listing.existing(self.layout, id)
+        original = environment.standing is Standing.ORIGINAL
+        root = listing.root_of(self.layout, environment)
+        return str(root if original else self.layout.home(id))
+
+    def _take_in_original(self, id: str) -> None:
+        """Move an original root to where discarding finds it. Refused if others lie in it."""
+        if not self.layout.home(id).is_dir():
+            return
+        environment = listing.existing(self.layout, id)
+        root = listing.root_of(self.layout, environment)
+        if root == self.layout.root(id) or not binding.is_subvolume(root):
+            return
+        if root == self.layout.top:
+            raise Refused(f"{id} is the filesystem's top level, which cannot be deleted")
+        nested = trash.subvolumes_below(self.layout, root)[1:]
+        if nested:
+            raise Refused(
+                f"{id} holds subvolumes of others, such as {nested[0].path}; nothing was changed",
+                hint="move or delete them first",
+            )
+        with binding.translated(f"move {root} away"):
+            root.rename(self.layout.root(id))

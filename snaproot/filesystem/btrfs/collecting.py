@@ -1,0 +1,197 @@
+"""The shared areas while a target is staged: throw-away copies, and what staging left in them."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from snaproot import areas
+from snaproot.areas import Area, Kind
+from snaproot.errors import NeedsRecovery
+from snaproot.filesystem import Change, Collected
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.comparison import compare
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.cloning import copy, copy_attributes
+
+_KEPT_BELOW = "/var"
+_EMPTIED = (
+    "/var/cache",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",  # noqa: S108 - names what is left out, nothing is written there
+    "/var/lib/apt/lists",
+    "/var/lib/systemd/catalog",
+)
+"""Of these only new directories are kept: services expect them, their content is nobody's."""
+_CARRIED = {"/var/lib/shells.state": "usr/lib/sysimage/shells.state"}
+"""Single files that belong to the root, but are replaced by rename where a link would not last."""
+
+
+def declared(layout: Layout) -> Sequence[Area]:
+    """Read the declared areas that roots see. Raises NeedsRecovery where the list is damaged."""
+    path = layout.record / areas.NAME
+    try:
+        found = areas.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError) as error:
+        raise NeedsRecovery(f"{path} cannot be read ({error}); nothing was changed") from error
+    return tuple(area for area in found if area.mount)
+
+
+def copy_areas(layout: Layout, id: str) -> Mapping[str, Path]:
+    """Snapshot each area twice: one to write in, one to compare it with. Swap stays where it is."""
+    copies: dict[str, Path] = {}
+    for directory in (layout.copies(id), layout.references(id)):
+        with binding.translated(f"make {directory}"):
+            directory.mkdir(mode=0o700)
+    for area in declared(layout):
+        if area.kind is not Kind.SWAP:
+            reference = layout.references(id) / area.name
+            binding.snapshot(layout.top / area.subvolume, reference, read_only=True)
+            copies[area.mount] = layout.copies(id) / area.name
+            binding.snapshot(reference, copies[area.mount])
+    _carry_in(layout.root(id), copies)
+    return copies
+
+
+def collect(layout: Layout, id: str) -> Collected:
+    """Keep what was added below /var, and tell what else happened in the areas."""
+    additions = layout.additions(id)
+    if binding.is_subvolume(additions):
+        binding.delete(additions)
+    binding.create(additions)
+    binding.sync(layout.top)
+    _carry_out(layout, id)
+    changes: dict[str, Change] = {}
+    keeper = _Keeper(additions)
+    for area in declared(layout):
+        if binding.is_subvolume(layout.copies(id) / area.name):
+            changes |= _collect_area(layout, id, area, keeper)
+    keeper.finish()
+    _drop_copies(layout, id)
+    return Collected(
+        tuple(sorted(keeper.kept)),
+        _with(changes, Change.CHANGED, Change.ADDED),
+        _with(changes, Change.REMOVED),
+    )
+
+
+def _collect_area(layout: Layout, id: str, area: Area, keeper: "_Keeper") -> dict[str, Change]:
+    """Keep what is to be kept; return the rest, by absolute path."""
+    older, newer = layout.references(id) / area.name, layout.copies(id) / area.name
+    told: dict[str, Change] = {}
+    binding.set_read_only(newer, read_only=True)
+    if binding.subvolume(newer).changed == binding.subvolume(older).changed:
+        return told
+    for relative, change in sorted(compare(older, newer).items()):
+        path = str(PurePosixPath(area.mount, os.fsdecode(relative)))
+        if path in _CARRIED:
+            continue
+        if change is Change.ADDED and _is_below(path, _KEPT_BELOW):
+            keeper.keep(area, newer, path)
+        elif not _is_emptied(area, path):
+            told[path] = change
+    return told
+
+
+@dataclass(slots=True)
+class _Keeper:
+    """Copies what was added, with the directories above it, links between files kept."""
+
+    additions: Path
+    kept: list[str] = field(default_factory=list)
+    linked: dict[tuple[str, int], Path] = field(default_factory=dict)
+    directories: list[tuple[Path, Path]] = field(default_factory=list)
+
+    def keep(self, area: Area, copied: Path, path: str) -> None:
+        """Copy one added path, unless it is of a kind that is not kept."""
+        source = copied / PurePosixPath(path).relative_to(area.mount)
+        directory = source.is_dir() and not source.is_symlink()
+        if _is_emptied(area, path) and not directory:
+            return
+        target = self.additions / path.lstrip("/")
+        with binding.translated(f"keep {path}"):
+            self._above(source.parent, target.parent, area.mount)
+            if self._put(area.name, source, target):
+                self.kept.append(path)
+            if directory:
+                self.directories.append((source, target))
+
+    def finish(self) -> None:
+        """Set the times of directories, which filling them has moved."""
+        with binding.translated("keep what staging added"):
+            for source, target in reversed(self.directories):
+                copy_attributes(source, target)
+
+    def _above(self, source: Path, target: Path, mount: str) -> None:
+        if target.exists():
+            return
+        if target == self.additions / mount.lstrip("/"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            self._above(source.parent, target.parent, mount)
+        copy(source, target)
+        self.directories.append((source, target))
+
+    def _put(self, area: str, source: Path, target: Path) -> bool:
+        found = source.lstat()
+        first = self.linked.setdefault((area, found.st_ino), target)
+        if first != target and found.st_nlink > 1:
+            os.link(first, target, follow_symlinks=False)
+            return True
+        return copy(source, target)
+
+
+def _drop_copies(layout: Layout, id: str) -> None:
+    for directory in (layout.copies(id), layout.references(id)):
+        for area in declared(layout):
+            place = directory / area.name
+            if binding.is_subvolume(place):
+                binding.set_read_only(place, read_only=False)
+                binding.delete(place)
+        with binding.translated(f"remove {directory}"):
+            directory.rmdir()
+
+
+def _carry_in(root: Path, copies: Mapping[str, Path]) -> None:
+    for place, kept in _carried(copies):
+        with binding.translated(f"carry {place}"):
+            if (root / kept).is_file() and place.parent.is_dir():
+                place.unlink(missing_ok=True)
+                copy(root / kept, place)
+
+
+def _carry_out(layout: Layout, id: str) -> None:
+    copies = {a.mount: layout.copies(id) / a.name for a in declared(layout)}
+    for place, kept in _carried(copies):
+        target = layout.root(id) / kept
+        with binding.translated(f"carry {place}"):
+            if place.is_file() and target.parent.is_dir() and not _same(place, target):
+                target.unlink(missing_ok=True)
+                copy(place, target)
+
+
+def _carried(copies: Mapping[str, Path]) -> Iterator[tuple[Path, str]]:
+    for inside, kept in _CARRIED.items():
+        mounts = [m for m in copies if _is_below(inside, m)]
+        if mounts:
+            mount = max(mounts, key=len)
+            yield copies[mount] / PurePosixPath(inside).relative_to(mount), kept
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _is_emptied(area: Area, path: str) -> bool:
+    return area.kind in {Kind.LOG, Kind.CACHE} or any(_is_below(path, p) for p in _EMPTIED)
+
+
+def _is_below(path: str, place: str) -> bool:
+    return PurePosixPath(path).is_relative_to(place)
+
+
+def _with(changes: Mapping[str, Change], *which: Change) -> tuple[str, ...]:
+    return tuple(sorted(path for path, change in changes.items() if change in which))

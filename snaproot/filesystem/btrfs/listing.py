@@ -1,0 +1,106 @@
+"""Which boot environments there are: one pass over the subvolumes, and a small file for each."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from snaproot.environment import ID, Environment, Standing
+from snaproot.errors import Refused
+from snaproot.filesystem import metadata
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.binding import Subvolume
+from snaproot.filesystem.btrfs.layout import Layout, environment_of
+
+SUBVOLUME = "subvolume"
+"""The key of `Environment.extra` with the path of an original root, from the top level."""
+
+
+def environments(layout: Layout) -> Sequence[Environment]:
+    """Read every boot environment, sorted by id."""
+    roots = _roots(layout)
+    with binding.translated(f"list {layout.environments}"):
+        ids = sorted(entry.name for entry in os.scandir(layout.environments) if entry.is_dir())
+    return [_environment(layout, id, roots) for id in ids if ID.fullmatch(id)]
+
+
+def existing(layout: Layout, id: str) -> Environment:
+    """Read one boot environment without looking at the others; there has to be one."""
+    if not (ID.fullmatch(id) and layout.home(id).is_dir()):
+        raise RuntimeError(f"{id} does not exist")
+    environment = _read(layout, id)
+    root = root_of(layout, environment)
+    if not binding.is_subvolume(root):
+        return _judged(environment, None)
+    return _judged(environment, binding.subvolume(root))
+
+
+def sealed(layout: Layout, id: str) -> Environment:
+    """Read one that has to be sealed. Raises Refused where it is not."""
+    environment = existing(layout, id)
+    if not environment.complete or not environment.sealed:
+        why = environment.damage or "it is not sealed"
+        raise Refused(f"{id} cannot be used: {why}; nothing was changed")
+    return environment
+
+
+def root_of(layout: Layout, environment: Environment) -> Path:
+    """Say where its root is: an original one lies outside."""
+    if environment.standing is Standing.ORIGINAL and SUBVOLUME in environment.extra:
+        return layout.top / str(environment.extra[SUBVOLUME]).strip("/")
+    return layout.root(environment.id)
+
+
+def named(layout: Layout, subvolume: int) -> str | None:
+    """Name the boot environment whose root has this number."""
+    if subvolume != binding.TOP_LEVEL:
+        paths = {found.id: found.path for found in binding.subvolumes(layout.top)}
+        path = paths.get(subvolume)
+        if path is None:
+            return None
+        if (ours := environment_of(path)) is not None:
+            return ours
+    else:
+        path = ""
+    originals = (e for e in environments(layout) if e.standing is Standing.ORIGINAL)
+    return next((e.id for e in originals if _original_path(e) == path), None)
+
+
+def _original_path(environment: Environment) -> str | None:
+    path = environment.extra.get(SUBVOLUME)
+    return path.strip("/") if isinstance(path, str) else None
+
+
+def _roots(layout: Layout) -> Mapping[str, Subvolume]:
+    return {found.path: found for found in binding.subvolumes(layout.top)}
+
+
+def _environment(layout: Layout, id: str, roots: Mapping[str, Subvolume]) -> Environment:
+    environment = _read(layout, id)
+    path = layout.inside(root_of(layout, environment))
+    if not path:
+        return _judged(environment, binding.subvolume(layout.top))
+    return _judged(environment, roots.get(path))
+
+
+def _judged(environment: Environment, root: Subvolume | None) -> Environment:
+    """Believe `sealed` of the metadata only as far as the root is read-only."""
+    if root is None:
+        damage = environment.damage or "its root is missing"
+        return replace(environment, sealed=False, damage=damage)
+    if environment.damage == _MISSING and not root.read_only:
+        return replace(environment, damage="staging was not finished")
+    return replace(environment, sealed=environment.sealed and root.read_only)
+
+
+_MISSING = "environment.toml is missing"
+
+
+def _read(layout: Layout, id: str) -> Environment:
+    try:
+        text = layout.metadata(id).read_bytes().decode()
+        return metadata.parse(text, id)
+    except FileNotFoundError:
+        return Environment(id=id, damage=_MISSING)
+    except (OSError, ValueError) as error:
+        return Environment(id=id, damage=f"environment.toml cannot be read: {error}")

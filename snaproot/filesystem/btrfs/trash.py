@@ -1,0 +1,93 @@
+"""How subvolumes go: renamed into the trash first, and opened and deleted only there.
+
+btrfsutil's recursive deletion leaves half a tree when it is cut, and cannot open what is sealed.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from snaproot import durable
+from snaproot.errors import Refused
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.binding import Subvolume
+from snaproot.filesystem.btrfs.layout import Layout
+
+
+def throw(layout: Layout, id: str, held: frozenset[int]) -> None:
+    """Take a boot environment out of sight in one durable step, then destroy it.
+
+    May be repeated after a cut at any point. Raises Refused if it holds one of the subvolumes
+    numbered `held`, before anything is touched.
+    """
+    home, trashed = layout.home(id), layout.trashed(id)
+    if home.is_dir():
+        _check(subvolumes_below(layout, home), held)
+        destroy(layout, trashed, held)
+        durable.make_directory(layout.trash)
+        with binding.translated(f"move {home} to the trash"):
+            home.rename(trashed)
+        binding.sync(layout.trash)
+    destroy(layout, trashed, held)
+
+
+def empty(layout: Layout, held: frozenset[int]) -> None:
+    """Destroy whatever lies in the trash."""
+    if layout.trash.is_dir():
+        for place in sorted(layout.trash.iterdir()):
+            destroy(layout, place, held)
+
+
+def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
+    """Delete a directory of the trash: first what is nested deepest, last the directory."""
+    if layout.trash not in place.parents:
+        raise RuntimeError(f"{place} is not in the trash")
+    if not os.path.lexists(place):
+        return
+    found = subvolumes_below(layout, place)
+    _check(found, held)
+    for subvolume in found:
+        if subvolume.read_only:
+            binding.set_read_only(layout.top / subvolume.path, read_only=False)
+    for subvolume in reversed(found):
+        binding.delete(layout.top / subvolume.path)
+    with binding.translated(f"empty {place}"):
+        _remove(place, place.lstat().st_dev)
+
+
+@contextmanager
+def scratch(layout: Layout) -> Iterator[Path]:
+    """Lend a directory in the trash: whatever happens, nothing of it stays."""
+    durable.make_directory(layout.trash)
+    place = layout.trash / f"x{secrets.token_hex(6)}"
+    with binding.translated(f"make {place}"):
+        place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        destroy(layout, place, frozenset())
+
+
+def subvolumes_below(layout: Layout, place: Path) -> Sequence[Subvolume]:
+    """List what lies at or below a place, each after what it is nested in."""
+    inside = layout.inside(place)
+    found = (s for s in binding.subvolumes(layout.top) if f"{s.path}/".startswith(f"{inside}/"))
+    return sorted(found, key=lambda subvolume: subvolume.path.count("/"))
+
+
+def _check(found: Sequence[Subvolume], held: frozenset[int]) -> None:
+    for subvolume in found:
+        if subvolume.id in held:
+            raise Refused(f"{subvolume.path} is booted or the default; nothing was changed")
+
+
+def _remove(place: Path, device: int) -> None:
+    """Remove plain files and directories; what is mounted there is not entered."""
+    if place.is_symlink() or not place.is_dir():
+        place.unlink()
+    elif place.lstat().st_dev == device:
+        for entry in sorted(place.iterdir()):
+            _remove(entry, device)
+        place.rmdir()

@@ -1,0 +1,112 @@
+"""The text of `environment.toml`. Pure; unknown keys are kept, and written back."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+
+from snaproot.environment import FORMAT, Digests, Environment, PackageChange, Standing
+
+_KNOWN = {
+    *("format", "parent", "origin", "command", "created", "kernel", "standing", "pinned"),
+    *("sealed", "digests", "packages", "state_changed"),
+}
+_ABSENT = "-"
+
+
+def parse(text: str, id: str) -> Environment:
+    """Read one environment. Raises ValueError, with the reason, on damage or a newer format."""
+    data = tomllib.loads(text)
+    _check_format(data)
+    created = data.get("created")
+    return Environment(
+        id=id,
+        parent=_text(data, "parent"),
+        origin=_text(data, "origin"),
+        command=_text(data, "command"),
+        created=created if isinstance(created, datetime) else None,
+        kernel=_text(data, "kernel"),
+        standing=Standing(_text(data, "standing")),
+        pinned=data.get("pinned") is True,
+        sealed=data.get("sealed") is True,
+        packages=tuple(_package(line) for line in _texts(data, "packages")),
+        digests=_digests(data.get("digests", {})),
+        state_changed=_texts(data, "state_changed"),
+        extra={key: value for key, value in data.items() if key not in _KNOWN},
+    )
+
+
+def render(environment: Environment) -> str:
+    """Write one environment as TOML, the format number first; a damaged one is misuse.
+
+    Bytes that are no UTF-8 are written as escapes.
+    """
+    import tomli_w
+
+    if environment.damage:
+        raise RuntimeError(f"{environment.id} is damaged: {environment.damage}")
+    plain = {
+        "format": FORMAT,
+        "parent": environment.parent,
+        "origin": environment.origin,
+        "command": _printable(environment.command),
+        **({"created": environment.created} if environment.created else {}),
+        "kernel": environment.kernel,
+        "standing": str(environment.standing),
+        "pinned": environment.pinned,
+        "sealed": environment.sealed,
+        "state_changed": [_printable(path) for path in environment.state_changed],
+        "packages": [_line(change) for change in environment.packages],
+    }
+    digests = environment.digests
+    tables = {
+        "digests": {
+            "files": digests.files,
+            "kernel": digests.kernel,
+            "initramfs": digests.initramfs,
+        }
+    }
+    return tomli_w.dumps({**plain, **environment.extra, **tables})
+
+
+def _check_format(data: Mapping[str, object]) -> None:
+    number = data.get("format")
+    if type(number) is not int:
+        raise ValueError("it has no format number")
+    if number > FORMAT:
+        raise ValueError(f"it has format {number}, this snaproot reads {FORMAT}; use a newer one")
+
+
+def _text(data: Mapping[str, object], key: str) -> str:
+    value = data.get(key, "")
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is no text")  # noqa: TRY004 - of the text, not of an argument
+    return value
+
+
+def _texts(data: Mapping[str, object], key: str) -> tuple[str, ...]:
+    values = data.get(key, [])
+    if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+        raise ValueError(f"{key} is no list of texts")
+    return tuple(values)
+
+
+def _digests(table: object) -> Digests:
+    if not isinstance(table, dict):
+        raise ValueError("digests is no table")  # noqa: TRY004 - of the text, not of an argument
+    return Digests(_text(table, "files"), _text(table, "kernel"), _text(table, "initramfs"))
+
+
+def _line(change: PackageChange) -> str:
+    return f"{change.name} {change.before or _ABSENT} {change.after or _ABSENT}"
+
+
+def _package(line: str) -> PackageChange:
+    parts = line.split(" ")
+    if len(parts) != len(("name", "before", "after")):
+        raise ValueError(f"{line!r} is no package, version before and version after")
+    name, before, after = ("" if part == _ABSENT else part for part in parts)
+    return PackageChange(name, before, after)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
