@@ -8,7 +8,7 @@ from pathlib import Path
 from snaproot.environment import ID, Environment, Standing
 from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import Collected, PathChange, Space, Workspace
-from snaproot.filesystem.btrfs import binding, collecting, listing, sealing, trash
+from snaproot.filesystem.btrfs import binding, collecting, listing, salvaging, sealing, trash
 from snaproot.filesystem.btrfs.comparison import compare
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.manifest import Report, printable
@@ -68,6 +68,10 @@ class Btrfs:
 
     def verify(self, id: str, report: Report) -> Sequence[PathChange]:
         return sealing.verify(self.layout, id, report)
+
+    def salvage(self, id: str) -> Environment:
+        listing.existing(self.layout, id)
+        return salvaging.salvage(self.layout, id)
 
     def create(self, new: str, parent: str) -> Workspace:
         layout = self.layout
