@@ -17,10 +17,15 @@ Line = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program said: `output` is stdout, with stderr where the two were merged."""
+    """What a program said: `output` is stdout, with stderr where the two were merged.
+
+    `errors` is stderr where they were not; `shimmed` what a sandbox kept from the machine.
+    """
 
     status: int
     output: str
+    errors: str = ""
+    shimmed: tuple[str, ...] = ()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -52,12 +57,10 @@ def run(
         )
     except FileNotFoundError as error:
         raise _missing(argv) from error
-    output = done.stdout.decode(errors="replace")
+    output, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if check and done.returncode != 0:
-        raise CommandFailed(
-            tuple(argv), done.returncode, output + done.stderr.decode(errors="replace")
-        )
-    return Completed(done.returncode, output)
+        raise CommandFailed(tuple(argv), done.returncode, output + errors)
+    return Completed(done.returncode, output, errors)
 
 
 def stream(
@@ -121,10 +124,17 @@ def pipe(argv: Sequence[str], read: Callable[[int], None]) -> None:
         raise CommandFailed(tuple(argv), child.returncode, b"".join(said).decode(errors="replace"))
 
 
-def interactive(argv: Sequence[str], *, extra: Mapping[str, str] | None = None) -> int:
+def interactive(
+    argv: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> int:
     """Run with the caller's own terminal, and return the status."""
     try:
-        return subprocess.run([*argv], env=environment(extra), check=False).returncode
+        return subprocess.run(
+            [*argv], env=environment(extra), pass_fds=pass_fds, check=False
+        ).returncode
     except FileNotFoundError as error:
         raise _missing(argv) from error
 

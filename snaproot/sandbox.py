@@ -1,20 +1,67 @@
-"""Enter a target: a bubblewrap container that cannot reach the machine it runs on (DESIGN.md §5)."""
+"""Enter a target: a bubblewrap container that cannot reach the machine it runs on (DESIGN.md §5).
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Three walls, each enough for most of what a package may try: nothing of the machine is in the mount
+namespace (no ESP, no disk node, no host /run), the capabilities that could bring it in are gone,
+and the commands that would use it are shims that say so.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from snaproot import run as programs
+from snaproot import shims
+from snaproot.errors import CommandFailed
 from snaproot.filesystem import Workspace
 from snaproot.run import Completed, Line
+
+CAPABILITIES = (
+    "CAP_AUDIT_WRITE",  # PAM fails runuser(1) and su(1) where the kernel audits and this is missing
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",  # dpkg unpacks set-uid files
+    "CAP_KILL",  # apt ends its methods, which run as _apt
+    "CAP_SETFCAP",  # setcap(8) in postinst, as iputils-ping does
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",  # mkinitramfs runs ldconfig -r
+)
+"""What dpkg and maintainer scripts need. Never CAP_SYS_ADMIN, CAP_MKNOD, CAP_DAC_READ_SEARCH
+(open_by_handle_at(2) leaves a mount namespace), CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_NET_*."""
+
+_SYS = ("block", "bus", "class", "dev", "devices", "fs/btrfs", "module")
+"""What hooks look at; not firmware (efivars), kernel (debugfs, securityfs) or fs/cgroup."""
+
+_PROC = ("acpi", "asound", "driver", "fs", "scsi")
+"""Directories of /proc with files that root may write without any capability."""
+
+_DOOR = (
+    *("unshare", "--mount", "--propagation", "private"),
+    *("sh", "-c", 'mount -o rbind,ro /dev /dev && exec bwrap "$@"', "bwrap"),
+)
+"""bwrap binds the machine's own /dev/null: read-only, chmod(2) inside does not change it outside."""
+
+_LOG_LIMIT = 1 << 20
+_RESOLVER = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One root to run programs in. `caches` maps places inside to snaproot's own directories."""
+    """One root to run programs in. `caches` maps places inside to snaproot's own directories.
+
+    Caches are writable only while the root is not: no maintainer script gets at what apt verified.
+    A writable root with network is given none; it downloads into its copy of /var.
+    `devices` are shown where they are, with their links, and cannot be opened: for initramfs hooks
+    that look up the root's own.
+    """
 
     workspace: Workspace
     writable: bool
     caches: Mapping[str, Path] = field(default_factory=dict)
+    devices: tuple[Path, ...] = ()
 
     def run(
         self,
@@ -25,7 +72,13 @@ class Sandbox:
         check: bool = True,
     ) -> Completed:
         """Run a program inside to its end. Raises CommandFailed if `check`."""
-        raise RuntimeError("being written")
+        with _entered(self, network=network) as door:
+            done = programs.run(
+                door.argv(argv), extra=_environment(extra), pass_fds=door.passed, check=False
+            )
+            if check and done.status != 0:
+                raise CommandFailed(tuple(argv), done.status, done.output + done.errors)
+            return replace(done, shimmed=door.shimmed())
 
     def stream(
         self,
@@ -36,8 +89,184 @@ class Sandbox:
         extra: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a program inside and hand over its lines as they come."""
-        raise RuntimeError("being written")
+        with _entered(self, network=network) as door:
+            done = programs.stream(
+                door.argv(argv), line, extra=_environment(extra), pass_fds=door.passed
+            )
+            return replace(done, shimmed=door.shimmed())
 
     def interactive(self, argv: Sequence[str], *, network: bool = False) -> int:
         """Run a program inside on the caller's terminal, and return its status."""
-        raise RuntimeError("being written")
+        with _entered(self, network=network, terminal=True) as door:
+            return programs.interactive(
+                door.argv(argv), extra=_environment(None), pass_fds=door.passed
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a sandbox takes from the machine: gathered by `_machine`, so that the rest is pure.
+
+    `proc` are directories of /proc to cover, `links` the names of devices under /dev, `resolver`
+    is a file and the place inside where the root looks for it.
+    """
+
+    proc: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    resolver: tuple[str, str] | None = None
+
+
+def arguments(
+    sandbox: Sandbox, machine: Machine, *, network: bool, terminal: bool = False
+) -> list[str]:
+    """Build bwrap(1)'s arguments, all but descriptors and the program to run. Pure."""
+    return [
+        *("--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+        "--unshare-cgroup-try",
+        *(() if network else ("--unshare-net",)),
+        *(() if terminal else ("--new-session",)),
+        *("--cap-drop", "ALL"),
+        *(word for name in CAPABILITIES for word in ("--cap-add", name)),
+        *_root(sandbox, network=network),
+        *_kernel(machine),
+        *_devices(sandbox.devices, machine.links),
+        *("--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108
+        *("--perms", "0755", "--tmpfs", "/run", "--perms", "1777", "--dir", "/run/lock"),
+        *(("--ro-bind", *machine.resolver) if machine.resolver else ()),
+        *("--setenv", "PATH", shims.PATH, "--chdir", "/"),
+    ]
+
+
+def _root(sandbox: Sandbox, *, network: bool) -> list[str]:
+    bind = "--bind" if sandbox.writable else "--ro-bind"
+    areas = sorted(sandbox.workspace.areas.items())
+    caches = {} if sandbox.writable and network else sandbox.caches
+    cache_bind = "--ro-bind" if sandbox.writable else "--bind"
+    return [
+        *(bind, str(sandbox.workspace.root), "/"),
+        *(word for place, copy in areas for word in (bind, str(copy), place)),
+        *(word for place, ours in caches.items() for word in (cache_bind, str(ours), place)),
+    ]
+
+
+def _kernel(machine: Machine) -> list[str]:
+    """Show the kernel's file systems.
+
+    bwrap covers /proc/sys only where access(2) grants writing, which for root it never does.
+    """
+    return [
+        *("--proc", "/proc", "--dev", "/dev"),
+        *("--ro-bind", "/proc/sys", "/proc/sys"),
+        *("--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger"),
+        *(word for name in machine.proc for word in ("--tmpfs", f"/proc/{name}")),
+        *("--tmpfs", "/sys"),
+        *(word for name in _SYS for word in ("--ro-bind-try", f"/sys/{name}", f"/sys/{name}")),
+        *("--remount-ro", "/sys"),
+    ]
+
+
+def _devices(devices: Sequence[Path], links: Mapping[str, str]) -> list[str]:
+    """Show device nodes for stat(2): every bind of bwrap's is nodev, opening one is refused."""
+    return [
+        *(word for node in devices for word in ("--ro-bind", str(node), str(node))),
+        *(word for name, target in links.items() for word in ("--symlink", target, name)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """An opened sandbox: bwrap's arguments, and the descriptors that they name."""
+
+    options: tuple[str, ...]
+    passed: tuple[int, ...]
+    log: int
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        return [*_DOOR, *self.options, "--", *argv]
+
+    def shimmed(self) -> tuple[str, ...]:
+        return shims.called(os.pread(self.log, _LOG_LIMIT, 0))
+
+
+@contextmanager
+def _entered(sandbox: Sandbox, *, network: bool, terminal: bool = False) -> Iterator[_Door]:
+    """Put the shims into memory files: after a kill nothing of them is left anywhere."""
+    with ExitStack() as stack:
+        log = _memory(stack, "")
+        files = {
+            shims.SCRIPT_PLACE: _memory(stack, shims.script(f"/proc/1/fd/{log}")),
+            shims.APT_PLACE: _memory(stack, shims.apt_configuration()),
+        }
+        machine = _machine(sandbox, network=network)
+        yield _Door(
+            options=(
+                *arguments(sandbox, machine, network=network, terminal=terminal),
+                *_shims(files),
+                *("--sync-fd", str(log)),
+            ),
+            passed=(log, *files.values()),
+            log=log,
+        )
+
+
+def _shims(files: Mapping[str, int]) -> list[str]:
+    return [
+        *("--perms", "0755", "--tmpfs", "/run/snaproot"),
+        *(w for to, fd in files.items() for w in ("--perms", "0755", "--file", str(fd), to)),
+        *("--dir", shims.DIRECTORY),
+        *(w for n in shims.NAMES for w in ("--symlink", "../shim", f"{shims.DIRECTORY}/{n}")),
+        *("--remount-ro", "/run/snaproot"),
+    ]
+
+
+def _memory(stack: ExitStack, text: str) -> int:
+    descriptor = os.memfd_create("snaproot")
+    stack.callback(os.close, descriptor)
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _machine(sandbox: Sandbox, *, network: bool) -> Machine:
+    return Machine(
+        proc=tuple(name for name in _PROC if Path("/proc", name).is_dir()),
+        links=_links(sandbox.devices),
+        resolver=_resolver(sandbox.workspace.root) if network else None,
+    )
+
+
+def _links(devices: Sequence[Path]) -> dict[str, str]:
+    """Find the names that udev gave these devices, and where each leads."""
+    found = [link for place in ("disk/by-*", "mapper") for link in Path("/dev").glob(f"{place}/*")]
+    wanted = {str(node) for node in devices}
+    leads = {str(link): str(link.resolve()) for link in found if link.is_symlink()}
+    return {link: node for link, node in leads.items() if node in wanted}
+
+
+def _resolver(root: Path) -> tuple[str, str] | None:
+    """Find where a root looks for resolv.conf(5), and give it the machine's own there.
+
+    Not where it has the same already: a bind mount would be in a package's way.
+    """
+    place = _RESOLVER
+    for _ in range(8):
+        inside = root / place.relative_to("/")
+        if not inside.is_symlink():
+            break
+        place = Path(os.path.normpath(place.parent / inside.readlink()))
+    if place.is_relative_to("/var/run"):
+        place = Path("/run") / place.relative_to("/var/run")
+    if not _RESOLVER.is_file() or not (place.is_relative_to("/run") or _differs(root, place)):
+        return None
+    return str(_RESOLVER.resolve()), str(place)
+
+
+def _differs(root: Path, place: Path) -> bool:
+    inside = root / place.relative_to("/")
+    return inside.is_file() and inside.read_bytes() != _RESOLVER.read_bytes()
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Say what this is: systemd-detect-virt(1) reads `container` from process 1."""
+    said = {"container": "snaproot", "HOME": "/root", "APT_CONFIG": shims.APT_PLACE}
+    return {**said, **(extra or {})}
