@@ -4,6 +4,7 @@ QEMU's storage daemon serves an image as a file through FUSE and logs every requ
 on that file carries the filesystem. The log is `writelog`'s; here are the daemon and the mounts.
 """
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -13,10 +14,10 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from integration.disk import mounted, unmounted
+from integration.disk import unmounted
 from integration.writelog import BLOCK, Entry, Image, parse
 from snaproot.run import run
 
@@ -25,16 +26,16 @@ _LOG_SIZE = 1 << 30
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system; the directory in it is made by mkdtemp
 _FORGET_DEVICE = 0x50009405  # BTRFS_IOC_FORGET_DEV, linux/btrfs.h
 _PATIENCE = 20.0  # seconds
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tape:
-    """A recording that goes on: the mounted top level, and what was written to it so far."""
+    """A recording that goes on: the device to mount, and what was written to it so far."""
 
-    top: Path
+    device: str
     base: Image
     log: Path
-    marks: dict[str, int] = field(default_factory=dict)
 
     def entries(self) -> list[Entry]:
         """Read the log as far as it is."""
@@ -44,10 +45,6 @@ class Tape:
             memoryview(log) as view,
         ):
             return parse(view)
-
-    def mark(self, name: str) -> None:
-        """Note that something has returned: from here on every cut must show it."""
-        self.marks[name] = len(self.entries())
 
 
 @contextmanager
@@ -65,8 +62,8 @@ def workplace() -> Iterator[Path]:
 
 
 @contextmanager
-def recorded(home: Path, image: Path, *, options: str = "subvolid=5") -> Iterator[Tape]:
-    """Mount an image so that every write to it is logged. The image itself changes."""
+def recorded(home: Path, image: Path) -> Iterator[Tape]:
+    """Attach an image so that every write to it is logged. The image itself changes."""
     base = read(image)
     log, served = home / "log.img", home / "disk.img"
     log.unlink(missing_ok=True)
@@ -74,26 +71,16 @@ def recorded(home: Path, image: Path, *, options: str = "subvolid=5") -> Iterato
     os.truncate(log, _LOG_SIZE)
     served.touch(mode=0o600)
     with _daemon(home, image, log, served), attached(served) as device:
-        with mounted(device, home / "top", options=options) as top:
-            tape = Tape(top, base, log)
-            yield tape
-        tape.mark("unmounted")
+        yield Tape(device, base, log)
 
 
 @contextmanager
-def rebuilt(home: Path, image: Image, *, options: str = "subvolid=5") -> Iterator[Path]:
-    """Mount a disk as the power cut left it, writable: the kernel replays what it finds."""
+def rebuilt(home: Path, image: Image) -> Iterator[str]:
+    """Attach a disk as a power cut left it."""
     file = home / "cut.img"
     write(image, file)
-    with remounted(home, file, options=options) as top:
-        yield top
-
-
-@contextmanager
-def remounted(home: Path, file: Path, *, options: str = "subvolid=5") -> Iterator[Path]:
-    """Mount an image file, on a loop device of its own."""
-    with attached(file) as device, mounted(device, home / "cut", options=options) as top:
-        yield top
+    with attached(file) as device:
+        yield device
 
 
 @contextmanager
@@ -108,6 +95,20 @@ def attached(file: Path) -> Iterator[str]:
     finally:
         _forget(device)
         run(["losetup", "--detach", device], check=False)
+
+
+@contextmanager
+def mounted(device: str, top: Path, data: str = "subvolid=5") -> Iterator[Path]:
+    """Mount a Btrfs by the system call itself (mount(2)): hundreds of times, programs are slow."""
+    top.mkdir(exist_ok=True)
+    if _LIBC.mount(device.encode(), os.fsencode(top), b"btrfs", 0, data.encode()) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot mount {device} ({data}): {os.strerror(number)}")
+    try:
+        yield top
+    finally:
+        if _LIBC.umount2(os.fsencode(top), 0) != 0:
+            unmounted(top)
 
 
 def read(path: Path) -> Image:
@@ -138,8 +139,9 @@ def clean() -> None:
 
 
 def _remove(home: Path) -> None:
-    for top in (home / "cut", home / "top"):
-        unmounted(top)
+    for top in home.iterdir():
+        if top.is_dir():
+            unmounted(top)
     for device in Path("/sys/block").glob("loop*"):
         with suppress(OSError):
             backing = (device / "loop/backing_file").read_text(encoding="utf-8")

@@ -1,0 +1,191 @@
+"""Power cuts on a real Btrfs: real writes, recorded, cut at each of them, and recovered."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from integration import tinyroot
+from integration.powercut import attached, clean, mounted, read, workplace
+from integration.story import COUNTER, Code, Step, Story, abandon, stage, told
+from integration.sweep import Sweep, evenly
+from integration.writelog import Cut, Image, cuts
+from snaproot import areas
+from snaproot.environment import Environment, Standing
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.backend import Btrfs
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.record import Records, render
+from snaproot.run import run
+from snaproot.state import Deployment, Kind, Record
+from snaproot.transaction import Build, Transaction
+
+pytestmark = pytest.mark.real
+
+BASE = "b000000"
+ENOUGH = 150
+PATIENCE = 90.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with workplace() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def adopted(home: Path) -> Image:
+    """Make the disk of a tiny adopted system."""
+    image = home / "system.img"
+    image.touch()
+    os.truncate(image, 256 << 20)
+    run(["mkfs.btrfs", "-q", str(image)])
+    with attached(image) as device, mounted(device, home / "top") as top:
+        adopt(top)
+    return read(image)
+
+
+def test_cut_at_any_write_it_recovers(home: Path, adopted: Image) -> None:
+    began = time.monotonic()
+    sweep = Sweep(home, told(home, adopted, Code()))
+    found = all_cuts(sweep.story)
+    sweep.over(evenly(found, ENOUGH))
+    sweep.over_recoveries(each=1, most=6)
+    sweep.over_boots(evenly(found, 6))
+    took = time.monotonic() - began
+    assert len(sweep.seen) >= ENOUGH
+    assert took < PATIENCE, f"{len(sweep.seen)} disks took {took:.0f} s"
+
+
+class DefaultNotSynced(Btrfs):
+    """Moves the default and trusts that it stays."""
+
+    def set_default(self, id: str) -> None:
+        binding.set_default(self.layout.top, binding.subvolume_id(self.layout.root(id)))
+
+
+class RecordNotSynced(Records):
+    """Renames the new record into its place, and syncs neither it nor the directory."""
+
+    def save(self, record: Record) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_bytes(render(record))
+        new.rename(self.path)
+
+
+class StagedBeforeSealed(Transaction):
+    """Says that the target is complete before it is."""
+
+    def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
+        record = self.settled()
+        work = self._draft(kind, record)
+        self.ledger.save(record.working(work))
+        environment = build(self.filesystem.create(work.target, work.parent), work.parent)
+        self.ledger.save(self.ledger.load().staged())
+        self.filesystem.seal(environment)
+        return self.arm() if arm else work
+
+
+class IdleBeforeTheDefaultMoves(Transaction):
+    """Forgets the deployment before the last pointer is where it belongs."""
+
+    def _finish_revert(self) -> None:
+        record = self.ledger.load()
+        self.ledger.save(record.reverted())
+        self.filesystem.set_default(record.base)
+        self._remove(record.pending.target if record.pending else "")
+
+
+PLANTED: Sequence[tuple[Code, Sequence[Step], str]] = (
+    (Code(filesystems=DefaultNotSynced), [stage], "what had been promised is not there"),
+    (Code(records=RecordNotSynced), [stage], "what had been promised is not there"),
+    (Code(transactions=StagedBeforeSealed), [stage], "something incomplete is listed"),
+    (Code(transactions=IdleBeforeTheDefaultMoves), [stage, abandon], "the record does not know"),
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "steps", "reason"),
+    PLANTED,
+    ids=["default not synced", "record not synced", "staged before sealed", "idle too early"],
+)
+def test_planted_bug_is_caught(
+    home: Path, adopted: Image, code: Code, steps: Sequence[Step], reason: str
+) -> None:
+    sweep = Sweep(home, told(home, adopted, code, [steps]))
+    with pytest.raises(AssertionError, match=reason):
+        sweep.over(telling(sweep.story, 60))
+
+
+def test_what_a_killed_recording_leaves_is_found_and_removed() -> None:
+    script = (
+        "import os, signal\n"
+        "from integration.powercut import mounted, recorded, workplace\n"
+        "from snaproot.run import run\n"
+        "with workplace() as home:\n"
+        "    image = home / 'a.img'\n"
+        "    run(['truncate', '-s', '128M', str(image)])\n"
+        "    run(['mkfs.btrfs', '-q', str(image)])\n"
+        "    with recorded(home, image) as tape, mounted(tape.device, home / 'top'):\n"
+        "        print(home, tape.device, (home / 'daemon.pid').read_text().strip(), flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    left, device, daemon = run([sys.executable, "-c", script], check=False).output.split()
+    assert left in Path("/proc/self/mounts").read_text(encoding="utf-8")
+    clean()
+    assert left not in Path("/proc/self/mounts").read_text(encoding="utf-8")
+    assert not Path(left).exists()
+    assert not running(daemon), "the daemon still runs"
+    assert not Path("/sys/block", Path(device).name, "loop/backing_file").exists()
+
+
+def running(process: str) -> bool:
+    """Tell whether a process runs; one that only waits to be reaped has no command line."""
+    try:
+        return bool(Path("/proc", process, "cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def all_cuts(story: Story) -> Sequence[Cut]:
+    return [*cuts(story.base, story.log, reorderings=4)]
+
+
+def telling(story: Story, most: int) -> Sequence[Cut]:
+    """Choose a few cuts: first those that a step had promised something at, then all over."""
+    found = all_cuts(story)
+    promised = [cut for cut in found if story.promised(cut.at)]
+    return [*evenly(promised, most // 4), *evenly(found, most)]
+
+
+def adopt(top: Path) -> None:
+    """Lay a tiny root out as the one proven boot environment, with `/var` as its area."""
+    layout = Layout(top)
+    binding.create(layout.snaproot)
+    for path in (layout.environments, layout.areas, layout.record, layout.trash, layout.home(BASE)):
+        path.mkdir()
+    binding.create(layout.root(BASE))
+    tinyroot.build(layout.root(BASE), subvolume="")
+    nested(layout.etc(BASE))
+    binding.snapshot(layout.etc(BASE), layout.etc_parent(BASE), read_only=True)
+    binding.create(layout.areas / "var")
+    run(["cp", "-a", f"{layout.root(BASE)}/var/.", str(layout.areas / "var")])
+    var = areas.Area(name="var", subvolume="@snaproot/areas/var", mount="/var")
+    (layout.record / areas.NAME).write_text(areas.render([var]), encoding="utf-8")
+    (top / COUNTER).write_text("0", encoding="ascii")
+    filesystem = Btrfs(layout, None)
+    filesystem.seal(Environment(id=BASE, standing=Standing.PROVEN))
+    filesystem.set_default(BASE)
+    Records(layout.record).save(Record(base=BASE))
+
+
+def nested(place: Path) -> None:
+    """Make a subvolume of a directory."""
+    aside = place.rename(place.with_suffix(".aside"))
+    binding.create(place)
+    run(["cp", "-a", f"{aside}/.", str(place)])
+    shutil.rmtree(aside)
