@@ -1,0 +1,170 @@
+"""The command line's frame: the options that every verb has, before or after it."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snaproot import __version__
+from snaproot.errors import ExitCode
+from snaproot.output import Output
+
+if TYPE_CHECKING:
+    from snaproot.system import System
+
+Verb = Callable[..., ExitCode | None]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would be done, and change nothing.")
+]
+
+WAIT = 60.0  # seconds
+
+app = typer.Typer(
+    name="snaproot",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The options that every verb has, as given before or after it."""
+
+    output: Output
+    yes: bool = False
+    wait: float = WAIT
+    sysroot: Path | None = None
+    esp: Path | None = None
+
+    @contextmanager
+    def system(self) -> Iterator["System"]:
+        """Open the system that is meant, for reading."""
+        from snaproot.system import opened
+
+        with opened(self.sysroot, esp=self.esp, notice=self.output.notice) as system:
+            yield system
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator["System"]:
+        """Open the system that is meant, and hold its lock."""
+        with self.system() as system, system.locked(f"snaproot {what}", self.wait):
+            yield system
+
+    def agreed(self, question: str) -> None:
+        """Go on if `-y` was given or the answer is yes; see `Output.agreed`."""
+        if not self.yes:
+            self.output.agreed(question)
+
+
+def _common(
+    context: typer.Context,
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; for scripts.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Wait this long for another snaproot (60).",
+        ),
+    ] = None,
+    sysroot: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Work on the system whose top level is mounted at DIR."),
+    ] = None,
+    esp: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its EFI system partition, mounted at DIR.")
+    ] = None,
+) -> Call:
+    """Merge the common options with those given before the verb; the later one wins."""
+    before: Call = context.obj
+    before.output.json = before.output.json or json
+    return Call(
+        output=before.output,
+        yes=yes or before.yes,
+        wait=before.wait if wait is None else wait,
+        sysroot=sysroot or before.sysroot,
+        esp=esp or before.esp,
+    )
+
+
+_COMMON = inspect.signature(_common, eval_str=True).parameters
+
+
+def verb(
+    *examples: str, name: str = "", alias: str = "", verbatim: bool = False
+) -> Callable[[Verb], Verb]:
+    """Make a function a verb: its first parameter is the `Call`, its docstring the help.
+
+    `verbatim` passes every word after the first one on, options included.
+    """
+
+    def register(function: Verb) -> Verb:
+        help = _help(function, examples)
+        settings = {"allow_interspersed_args": not verbatim}
+        add = functools.partial(app.command, help=help, context_settings=settings)
+        add(name or function.__name__)(_with_common(function))
+        if alias:
+            add(alias, hidden=True)(_with_common(function))
+        return function
+
+    return register
+
+
+def _with_common(function: Verb) -> Callable[..., ExitCode | None]:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    parameters = [*own, *_COMMON.values()]
+
+    def command(**given: Any) -> ExitCode | None:  # noqa: ANN401 - typer converts by the signature
+        common = {parameter: given.pop(parameter) for parameter in _COMMON}
+        common["context"].obj = _common(**common)
+        return function(common["context"].obj, **given)
+
+    # What typer reads: one list of parameters, the verb's own first.
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _help(function: Verb, examples: tuple[str, ...]) -> str:
+    # \b: typer's mark for a paragraph whose lines stay as they are.
+    lines = "\n".join(f"  {example}" for example in examples)
+    return f"{inspect.cleandoc(function.__doc__ or '')}\n\n\b\nExamples:\n{lines}"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snaproot {__version__}")
+        raise typer.Exit
+
+
+def _every(
+    _: Call,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Every update of a Linux root as a transaction.
+
+    An upgrade is built in a copy of the root, proved, and tried at the next boot; the running
+    system is never touched.
+    """
+
+
+app.callback(help=inspect.cleandoc(_every.__doc__ or ""))(_with_common(_every))

@@ -1,0 +1,191 @@
+"""Verbs that decide which boot environment comes next: rollback, activate, and the verdicts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snaproot.cli.app import Call, DryRun, verb
+from snaproot.errors import NeedsRecovery, Refused
+
+if TYPE_CHECKING:
+    from snaproot.selection import Choices, Chosen
+    from snaproot.state import Kind
+    from snaproot.system import System
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A boot environment; its first letters do.")]
+OptionalId = Annotated[
+    str, typer.Argument(metavar="[ID]", help="A boot environment; its first letters do.")
+]
+
+
+@verb("snaproot rollback", "snaproot rollback b4k7q2x", "snaproot rollback -n")
+def rollback(call: Call, id: OptionalId = "", dry_run: DryRun = False) -> None:
+    """Go back to an older boot environment, as a trial.
+
+    Says which one and why. Without ID: what runs, if it is not the default; else the newest
+    proven one before the default. A pending deployment that does not run is abandoned instead,
+    one that runs unjudged is rejected.
+    """
+    from snaproot.ids import resolve
+    from snaproot.selection import for_rollback
+    from snaproot.state import Kind
+
+    with call.locked("rollback") as system:
+        seen = _choices(system, settle=not dry_run)
+        wanted = resolve(id, [one.id for one in seen.environments]) if id else ""
+        _carry_out(call, system, for_rollback(seen, wanted), Kind.ROLLBACK, dry_run=dry_run)
+
+
+@verb("snaproot activate b4k7q2x", "snaproot activate b4k7 -y")
+def activate(
+    call: Call,
+    id: Id,
+    once: Annotated[bool, typer.Option("--once", help="For the next boot only; no trial.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make a complete boot environment the next boot, as a trial.
+
+    One that `upgrade --stage-only` has staged is armed.
+    """
+    from snaproot.ids import resolve
+    from snaproot.selection import for_activation
+    from snaproot.state import Kind
+
+    with call.locked("activate") as system:
+        if once:
+            _refuse_once(system)
+        seen = _choices(system, settle=not dry_run)
+        chosen = for_activation(seen, resolve(id, [one.id for one in seen.environments]))
+        _carry_out(call, system, (chosen,), Kind.ACTIVATE, dry_run=dry_run)
+
+
+@verb("snaproot abandon", "snaproot abandon -y")
+def abandon(call: Call, dry_run: DryRun = False) -> None:
+    """Give up the pending deployment, without a verdict.
+
+    What the deployment made is deleted. Ends 77 if nothing is pending.
+    """
+    from snaproot.errors import NothingToDo
+    from snaproot.selection import Chosen, Step
+    from snaproot.state import Kind
+
+    with call.locked("abandon") as system:
+        pending = _choices(system, settle=not dry_run).record.pending
+        if pending is None:
+            raise NothingToDo("no deployment is pending")
+        why = f"{pending.target} is {pending.phase}"
+        step = Chosen(Step.ABANDON, pending.target, why)
+        _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
+
+
+@verb("snaproot promote")
+def promote(call: Call) -> None:
+    """Judge the trial good: it becomes the base and the default."""
+    from snaproot.cli import shapes
+
+    with call.locked("promote") as system:
+        record = system.transaction.promote()
+    call.output.result(
+        shapes.deployed(record),
+        lambda: call.output.say(f"{record.base} is proven: it is the base and the default."),
+    )
+
+
+@verb("snaproot reject", "snaproot reject -y --reason 'mail does not arrive'")
+def reject(
+    call: Call,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")] = "",
+) -> None:
+    """Judge the trial bad: the base is the default again.
+
+    What the deployment made is deleted, after a reboot if it is running.
+    """
+    from snaproot.selection import Chosen, Step
+    from snaproot.state import Kind
+
+    with call.locked("reject") as system:
+        pending = _choices(system, settle=True).record.pending
+        if pending is None:
+            raise Refused("no trial is pending; nothing was changed", hint="snaproot status")
+        step = Chosen(Step.REJECT, pending.target, reason or "rejected by hand")
+        _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=False)
+
+
+def _refuse_once(system: "System") -> None:
+    if not system.bootloader.capability().one_shot:
+        raise Refused(
+            f"the loader {system.bootloader.capability().summary}, so it has no boot that is "
+            "only the next one; nothing was changed",
+            hint="snaproot activate ID, without --once, makes it a trial",
+        )
+    raise RuntimeError("no loader of this version has a one-shot boot")
+
+
+def _choices(system: "System", *, settle: bool) -> "Choices":
+    from snaproot.selection import Choices
+
+    if settle:
+        last = system.transaction.recover()[-1]
+        if last.reboot:
+            raise NeedsRecovery(f"{last.why}; a reboot has to come first", hint="reboot")
+    return Choices(
+        environments=system.filesystem.environments(),
+        record=system.records.load(),
+        booted=system.filesystem.booted(),
+        default=system.filesystem.default(),
+    )
+
+
+def _carry_out(
+    call: Call, system: "System", steps: "Sequence[Chosen]", kind: "Kind", *, dry_run: bool
+) -> None:
+    from snaproot.cli import shapes
+
+    for step in steps:
+        call.output.say(f"{step.step}: {step.target} ({step.why})")
+    if not dry_run:
+        call.agreed("Do this?")
+        for step in steps:
+            _take(system, step, kind)
+    record = system.records.load()
+    call.output.result(
+        {"steps": [shapes.chosen(step) for step in steps], **shapes.deployed(record)},
+        lambda: None if dry_run else _print_result(call, system),
+    )
+
+
+def _take(system: "System", chosen: "Chosen", kind: "Kind") -> object:
+    from snaproot.selection import Step
+
+    transaction = system.transaction
+    match chosen.step:
+        case Step.REJECT:
+            return transaction.reject(chosen.why)
+        case Step.ABANDON:
+            return transaction.abandon()
+        case Step.PROMOTE_BOOTED:
+            return transaction.promote_booted(kind)
+        case Step.POINT_BACK:
+            return transaction.point_back()
+        case Step.ARM:
+            return transaction.arm()
+        case Step.CHOOSE:
+            return transaction.choose(kind, chosen.target)
+
+
+def _print_result(call: Call, system: "System") -> None:
+    from snaproot.outlook import Outlook
+    from snaproot.state import Phase
+
+    record = system.records.load()
+    if record.pending is None:
+        call.output.say(f"{record.base} is the base and the default.")
+    elif record.pending.phase is Phase.REVERTING:
+        call.output.say(
+            f"Reboot now: {record.base} is the next boot, {record.pending.target} goes."
+        )
+    else:
+        loader, tries = system.bootloader.capability(), system.config.trial.tries
+        for line in Outlook(record.pending, loader, tries, system.running).lines():
+            call.output.say(line)

@@ -1,0 +1,196 @@
+"""Verbs that only look: status, list, diff."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snaproot.cli.app import Call, verb
+from snaproot.errors import ExitCode
+from snaproot.output import Output, Table, size
+
+if TYPE_CHECKING:
+    from snaproot.difference import Difference
+    from snaproot.environment import Environment, PackageChange
+    from snaproot.overview import Overview
+
+EXCLUSIVE = "EXCLUSIVE is what deleting that one alone would free; what two share counts for none."
+
+
+@verb("snaproot status", "snaproot status --json", "snaproot --sysroot /mnt status")
+def status(call: Call) -> ExitCode | None:
+    """Show what runs, what the next boot will be, and what is pending.
+
+    Ends 4 where an interrupted deployment has to be settled first.
+    """
+    from snaproot.cli import shapes
+    from snaproot.overview import look
+
+    with call.system() as system:
+        seen = look(system)
+    call.output.result(shapes.status(seen), lambda: _status(call.output, seen))
+    return ExitCode.RECOVER if seen.interrupted else None
+
+
+@verb("snaproot list", "snaproot list --tree", "snaproot list --space", name="list", alias="ls")
+def listing(
+    call: Call,
+    tree: Annotated[bool, typer.Option("--tree", help="Show which was made from which.")] = False,
+    space: Annotated[
+        bool, typer.Option("--space", help="Measure what each one alone holds on disk.")
+    ] = False,
+) -> None:
+    """List the boot environments, oldest first. Also: ls."""
+    from snaproot.cli import shapes
+    from snaproot.overview import look
+
+    with call.system() as system:
+        seen = look(system)
+        ids = [environment.id for environment in seen.environments]
+        exclusive = system.filesystem.space(ids).exclusive if space else None
+    if seen.trouble:
+        call.output.notice(str(seen.trouble))
+    rows = _lineage(seen.environments) if tree else [(e, "") for e in seen.environments]
+    call.output.result(
+        shapes.listing(seen, exclusive),
+        lambda: _listing(call.output, seen, rows, exclusive),
+    )
+
+
+@verb("snaproot diff b4k7q2x b4k9m01", "snaproot diff b4k7q2x..b4k9m01", "snaproot diff b4k7")
+def diff(
+    call: Call,
+    a: Annotated[str, typer.Argument(metavar="A", help="The older one, or A..B.")],
+    b: Annotated[str, typer.Argument(metavar="[B]", help="The newer one; else the default.")] = "",
+) -> None:
+    """Show what differs between two: packages, then files.
+
+    Each is named by an ID or its first letters. Files are marked + (added), ~ (changed) or
+    - (removed).
+    """
+    from snaproot.cli import shapes
+    from snaproot.difference import compare
+
+    older, _, newer = a.partition("..") if not b else (a, "", b)
+    with call.system() as system:
+        found = compare(system, older, newer)
+    call.output.result(
+        {
+            "older": found.older,
+            "newer": found.newer,
+            "packages": shapes.packages(found.packages),
+            "files": shapes.paths(found.paths),
+        },
+        lambda: _diff(call.output, found),
+    )
+
+
+def packages_table(changes: "Sequence[PackageChange]") -> Table:
+    """Make the table of package changes that `diff` and `upgrade` show."""
+    rows = [(one.name, one.before or "-", one.after or "removed") for one in changes]
+    return Table(("PACKAGE", "BEFORE", "AFTER"), rows)
+
+
+def _status(output: Output, seen: "Overview") -> None:
+    for name, line in _status_lines(seen):
+        output.say(f"{name:<10} {line}")
+
+
+def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
+    known = {environment.id: environment for environment in seen.environments}
+    yield "running", _described(known, seen.booted) or "nothing of this system"
+    yield "next boot", _described(known, _next(seen)) or "none of snaproot's"
+    if seen.record:
+        yield "base", _described(known, seen.record.base)
+    if seen.pending:
+        yield "pending", _pending(seen)
+    yield "loader", seen.capability.summary
+    if seen.at_work:
+        yield "at work", seen.at_work
+    if seen.interrupted:
+        yield "attention", f"{seen.interrupted}; settle it with: snaproot recover"
+
+
+def _next(seen: "Overview") -> str | None:
+    if seen.loader.counts:
+        return seen.loader.trial if seen.loader.tries else seen.loader.good
+    return seen.default
+
+
+def _pending(seen: "Overview") -> str:
+    pending = seen.pending
+    if pending is None:
+        return ""
+    tried = f", tried {pending.attempts_used} of {pending.tries} times" if pending.tries else ""
+    why = f" ({pending.reason})" if pending.reason else ""
+    return (
+        f"{pending.kind} {pending.target} made from {pending.parent}: {pending.phase}{tried}{why}"
+    )
+
+
+def _described(known: "dict[str, Environment]", id: str | None) -> str:
+    if id is None or id not in known:
+        return id or ""
+    found = known[id]
+    facts = [str(found.standing), found.kernel and f"Linux {found.kernel}", found.damage]
+    return f"{id}  {', '.join(fact for fact in facts if fact)}"
+
+
+def _listing(
+    output: Output,
+    seen: "Overview",
+    rows: "Sequence[tuple[Environment, str]]",
+    exclusive: "Mapping[str, int] | None",
+) -> None:
+    headings: tuple[str, ...] = ("ID", "CREATED", "ORIGIN", "KERNEL", "STANDING", "NOW")
+    lines: list[tuple[str, ...]] = [_row(one, indent, seen) for one, indent in rows]
+    if exclusive is not None:
+        headings = (*headings[:-1], "EXCLUSIVE", headings[-1])
+        lines = [
+            (*line[:-1], size(exclusive[one.id]), line[-1])
+            for line, (one, _) in zip(lines, rows, strict=True)
+        ]
+    output.table(Table(headings, lines, right=frozenset({"EXCLUSIVE"})))
+    if exclusive is not None:
+        output.say(EXCLUSIVE)
+
+
+def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
+    created = f"{one.created:%Y-%m-%d %H:%M}" if one.created else "-"
+    notes = (*seen.roles(one.id), *(("pinned",) if one.pinned else ()))
+    damage = (f"damaged: {one.damage}",) if one.damage else ()
+    return (
+        indent + one.id,
+        created,
+        one.command or one.origin or "-",
+        one.kernel or "-",
+        str(one.standing),
+        ", ".join((*notes, *damage)),
+    )
+
+
+def _lineage(environments: "Sequence[Environment]") -> "list[tuple[Environment, str]]":
+    """Put every boot environment below the one that it was made from."""
+    ids = {one.id for one in environments}
+
+    def below(parent: str, depth: int) -> "Iterator[tuple[Environment, str]]":
+        for one in environments:
+            if (one.parent if one.parent in ids else "") == parent:
+                yield one, "  " * depth + ("└ " if depth else "")
+                yield from below(one.id, depth + 1)
+
+    return list(below("", 0))
+
+
+def _diff(output: Output, found: "Difference") -> None:
+    marks = {"added": "+", "changed": "~", "removed": "-"}
+    output.say(f"{found.older} → {found.newer}")
+    if found.packages:
+        output.say()
+        output.table(packages_table(found.packages))
+    if found.paths:
+        output.say()
+    for one in found.paths:
+        output.say(f"{marks[one.change]} {one.path}")
+    output.say()
+    output.say(f"{len(found.packages)} packages and {len(found.paths)} paths differ")

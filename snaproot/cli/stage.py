@@ -1,0 +1,188 @@
+"""Verbs that build a target: upgrade, run, shell."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snaproot.cli.app import Call, DryRun, verb
+from snaproot.cli.look import packages_table
+from snaproot.errors import UsageError
+from snaproot.output import Output, size
+
+if TYPE_CHECKING:
+    from snaproot.packages import Plan
+    from snaproot.staging import Staging
+    from snaproot.state import Deployment
+    from snaproot.system import System
+
+Network = Annotated[
+    bool, typer.Option("--network", help="Let it use the network; without, it has none.")
+]
+StageOnly = Annotated[
+    bool, typer.Option("--stage-only", help="Do not make it the next boot; activate does.")
+]
+Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
+
+_SHELL = ("/bin/sh", "-c", 'exec "$(command -v bash || command -v sh)"')
+
+
+@verb(
+    "snaproot upgrade",
+    "snaproot upgrade -n",
+    "snaproot upgrade -y --reboot",
+    "snaproot upgrade --stage-only",
+    alias="update",
+)
+def upgrade(
+    call: Call, stage_only: StageOnly = False, reboot: Reboot = False, dry_run: DryRun = False
+) -> None:
+    """Upgrade all packages, in a new boot environment. Also: update.
+
+    The running system is not touched: the upgrade goes into a copy, which the next boot tries.
+    A second upgrade before that boot builds on the first. Ends 77 if everything is up to date.
+    """
+    from snaproot.staging import Staging
+    from snaproot.state import Kind
+
+    _check_reboot(call, stage_only=stage_only, reboot=reboot)
+    with call.locked("upgrade") as system:
+        staging = Staging(system)
+        plan = _planned(call, system, staging)
+        if dry_run:
+            _show(call.output, plan=plan)
+            return
+        if not call.yes:
+            _print_plan(call.output, plan)
+        call.agreed("Build this in a new boot environment?")
+        with call.output.progress() as report, _kept(system):
+            staging.check_space(plan)
+            staging.download(report)
+            build = staging.upgrade(report)
+            made = system.transaction.stage(Kind.UPGRADE, build, arm=not stage_only)
+        _show(call.output, plan=plan, made=made, system=system)
+    _reboot_if(reboot)
+
+
+@verb(
+    "snaproot run apt-get install -y nginx --network",
+    "snaproot run --network apt-get install -y nginx",
+    "snaproot run sh -c 'sed -i s/a/b/ /etc/thing.conf && dpkg --audit'",
+    verbatim=True,
+)
+def run(
+    call: Call,
+    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="What to run.")],
+    network: Network = False,
+    stage_only: StageOnly = False,
+    reboot: Reboot = False,
+) -> None:
+    """Run a command in a new boot environment, and arm that.
+
+    snaproot's own options stand before CMD. If CMD fails, the new boot environment is discarded
+    and snaproot ends 1; with --json the object has CMD's own status.
+    """
+    from snaproot.staging import Staging
+    from snaproot.state import Kind
+
+    _check_reboot(call, stage_only=stage_only, reboot=reboot)
+    with call.locked(f"run {command[0]}") as system:
+        build = Staging(system).command(command, network=network, line=call.output.aside)
+        with _kept(system):
+            made = system.transaction.stage(Kind.RUN, build, arm=not stage_only)
+        _show(call.output, made=made, system=system)
+    _reboot_if(reboot)
+
+
+@verb("snaproot shell", "snaproot shell --network")
+def shell(
+    call: Call,
+    network: Network = False,
+    stage_only: StageOnly = False,
+    reboot: Reboot = False,
+) -> None:
+    """Open a shell in a new boot environment, and arm that.
+
+    Leave with `exit` to keep what you did, with `exit 1` to discard it.
+    """
+    from snaproot.staging import Staging
+    from snaproot.state import Kind
+
+    _check_reboot(call, stage_only=stage_only, reboot=reboot)
+    with call.locked("shell") as system:
+        call.output.aside("A copy of the root. `exit` keeps what you do, `exit 1` discards it.")
+        build = Staging(system).shell(_SHELL, network=network)
+        with _kept(system):
+            made = system.transaction.stage(Kind.SHELL, build, arm=not stage_only)
+        _show(call.output, made=made, system=system)
+    _reboot_if(reboot)
+
+
+def _check_reboot(call: Call, *, stage_only: bool, reboot: bool) -> None:
+    if reboot and (stage_only or call.sysroot):
+        what = "--stage-only" if stage_only else "--sysroot"
+        raise UsageError(
+            f"--reboot cannot go with {what}; nothing was changed", hint="leave one of them out"
+        )
+
+
+def _planned(call: Call, system: "System", staging: "Staging") -> "Plan":
+    system.transaction.settled()
+    with call.output.progress() as report:
+        return staging.plan(report)
+
+
+@contextmanager
+def _kept(system: "System") -> "Iterator[None]":
+    """Let a failure say what is still true."""
+    from snaproot.errors import CommandFailed
+
+    try:
+        yield
+    except CommandFailed as error:
+        base = system.records.load().base
+        error.args = (f"{error}; its target was discarded, {base} is unchanged",)
+        raise
+
+
+def _show(
+    output: Output,
+    *,
+    plan: "Plan | None" = None,
+    made: "Deployment | None" = None,
+    system: "System | None" = None,
+) -> None:
+    from snaproot.cli import shapes
+
+    shape: dict[str, object] = {"plan": shapes.plan(plan)} if plan else {}
+    if made and system:
+        shape |= {"deployment": shapes.deployment(made)}
+        output.result(shape, lambda: _print_outlook(output, made, system))
+    elif plan:
+        output.result(shape, lambda: _print_plan(output, plan))
+
+
+def _print_plan(output: Output, plan: "Plan") -> None:
+    if output.json:
+        return
+    output.table(packages_table(plan.changes))
+    output.say(
+        f"{len(plan.changes)} packages; {size(plan.download)} to download, "
+        f"{size(plan.disk)} more on disk"
+    )
+
+
+def _print_outlook(output: Output, made: "Deployment", system: "System") -> None:
+    from snaproot.outlook import Outlook
+
+    loader, tries = system.bootloader.capability(), system.config.trial.tries
+    for line in Outlook(made, loader, tries, system.running).lines():
+        output.say(line)
+
+
+def _reboot_if(wanted: bool) -> None:
+    if wanted:
+        from snaproot.run import run as start
+
+        start(["systemctl", "reboot"])

@@ -1,0 +1,176 @@
+"""Examine an adopted system: what is wrong, and what cannot be done for it, in plain words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from snaproot import areas, fstab
+from snaproot.errors import SnaprootError
+from snaproot.overview import Overview, look
+from snaproot.system import System
+
+_MIB = 1 << 20
+
+_FOREIGN = {
+    "snapper": "etc/snapper/configs/root",
+    "timeshift": "etc/timeshift/timeshift.json",
+    "grub-btrfs": "etc/default/grub-btrfs/config",
+    "transactional-update": "usr/sbin/transactional-update",
+}
+"""Tools that make or boot snapshots of a root themselves, by a file that says they are in use."""
+
+
+class Level(StrEnum):
+    """How much a finding matters: a limit is said, but nothing is broken."""
+
+    GOOD = "good"
+    LIMIT = "limit"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, and what may help."""
+
+    level: Level
+    subject: str
+    what: str
+    hint: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Only these make `doctor` end 3."""
+        return self.level is Level.BAD
+
+    @property
+    def mark(self) -> str:
+        """Name the level in a word of at most five letters."""
+        return {Level.GOOD: "ok", Level.LIMIT: "limit", Level.BAD: "BAD"}[self.level]
+
+    def shape(self) -> dict[str, object]:
+        """Describe it for scripts."""
+        return {
+            "level": str(self.level),
+            "subject": self.subject,
+            "what": self.what,
+            "hint": self.hint,
+        }
+
+
+def examine(system: System) -> list[Finding]:
+    """Look at everything, in the order in which it should be settled."""
+    seen = look(system)
+    return [
+        _record(seen),
+        *_environments(seen),
+        _pointer(seen),
+        *_default_root(system, seen),
+        *_loader(seen),
+        _space(system),
+        *_areas(system),
+    ]
+
+
+def unopened(error: SnaprootError) -> Finding:
+    """Say why the system could not even be opened."""
+    return Finding(Level.BAD, "system", str(error), error.hint)
+
+
+def _record(seen: Overview) -> Finding:
+    if seen.interrupted:
+        return Finding(Level.BAD, "record", seen.interrupted, "snaproot recover")
+    if seen.at_work:
+        return Finding(Level.GOOD, "record", f"{seen.at_work} is at work")
+    if seen.pending:
+        what = f"{seen.pending.kind} {seen.pending.target} is {seen.pending.phase}"
+        return Finding(Level.GOOD, "record", what)
+    return Finding(Level.GOOD, "record", "nothing is pending, nothing was interrupted")
+
+
+def _environments(seen: Overview) -> Iterator[Finding]:
+    damaged = [one for one in seen.environments if one.damage]
+    for one in damaged:
+        yield Finding(Level.BAD, one.id, one.damage, "snaproot recover")
+    if not damaged:
+        count = len(seen.environments)
+        yield Finding(Level.GOOD, "boot environments", f"{count}, all readable")
+
+
+def _pointer(seen: Overview) -> Finding:
+    if seen.default is None:
+        what = "the filesystem's default is none of snaproot's boot environments"
+        return Finding(Level.BAD, "default", what, "snaproot rollback")
+    moved = seen.record and seen.pending is None and seen.default != seen.record.base
+    if seen.record and moved:
+        what = f"it is {seen.default}, but the base is {seen.record.base}: another hand moved it"
+        return Finding(Level.BAD, "default", what, "snaproot rollback")
+    return Finding(Level.GOOD, "default", seen.default)
+
+
+def _default_root(system: System, seen: Overview) -> Iterator[Finding]:
+    if seen.default is None:
+        return
+    try:
+        system.filesystem.intact(seen.default)
+    except SnaprootError as error:
+        yield Finding(Level.BAD, seen.default, str(error), error.hint or "snaproot verify")
+    root = system.filesystem.place(seen.default).root
+    yield from _foreign_tools(root)
+    yield from _boot_partition(root)
+
+
+def _foreign_tools(root: Path) -> Iterator[Finding]:
+    for name, mark in _FOREIGN.items():
+        if (root / mark).exists():
+            what = "it is set up beside snaproot; its rollback knows nothing of snaproot's"
+            yield Finding(Level.LIMIT, name, what, f"let only one of them handle /: {mark}")
+
+
+def _boot_partition(root: Path) -> Iterator[Finding]:
+    table = root / "etc/fstab"
+    entries = fstab.parse(table.read_text()) if table.is_file() else ()
+    if any(entry.file == "/boot" and entry.type != "btrfs" for entry in entries):
+        what = (
+            "the machine boots from a /boot partition of its own; the boot environments hold their "
+            "kernels, but booting those from there awaits a later release"
+        )
+        yield Finding(Level.BAD, "/boot", what)
+
+
+def _loader(seen: Overview) -> Iterator[Finding]:
+    can = seen.capability
+    if can.counts:
+        yield Finding(Level.GOOD, "loader", can.summary)
+        return
+    yield Finding(
+        Level.LIMIT,
+        "loader",
+        f"it {can.summary}. A target that panics, hangs or cannot mount its root is booted again "
+        "and again, until somebody chooses the base by hand",
+        "",
+    )
+
+
+def _space(system: System) -> Finding:
+    space = system.filesystem.space([])
+    free, reserve = space.free // _MIB, system.config.space.reserve_mib
+    what = f"{free} MiB of {space.total // _MIB} MiB are free"
+    if free < reserve:
+        return Finding(
+            Level.BAD, "space", f"{what}, less than the {reserve} kept free", "snaproot cleanup"
+        )
+    return Finding(Level.GOOD, "space", what)
+
+
+def _areas(system: System) -> Iterator[Finding]:
+    table = system.records.directory / areas.NAME
+    try:
+        declared = areas.parse(table.read_text())
+    except (OSError, ValueError) as error:
+        yield Finding(Level.BAD, "areas", f"{table} cannot be read: {error}")
+        return
+    for area in declared:
+        if not (system.top / area.subvolume).is_dir():
+            what = f"its subvolume {area.subvolume} is missing"
+            yield Finding(Level.BAD, f"area {area.name}", what)

@@ -1,0 +1,188 @@
+"""What people and scripts see: tables, progress, questions, and one JSON object with `--json`.
+
+On a terminal rich draws; elsewhere there are plain lines and aligned columns. Results go to stdout,
+everything said on the way to stderr. The only importer of rich, and that late.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from snaproot.errors import CommandFailed, SnaprootError, UsageError
+
+if TYPE_CHECKING:
+    from snaproot.packages import Progress, Report
+
+FORMAT = 1
+"""The format number that every JSON object begins with."""
+
+_GAP = "  "
+_KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under headings; `right` names the headings whose cells are numbers."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    right: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Output:
+    """Where one run of snaproot writes. `json` becomes true when the option has been read."""
+
+    json: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    in_: TextIO = field(default_factory=lambda: sys.stdin)
+
+    def result(self, shape: Mapping[str, object], text: Callable[[], None]) -> None:
+        """Print the JSON object if that is what was asked for, else let `text` write."""
+        if not self.json:
+            text()
+            return
+        json.dump({"format": FORMAT, **shape}, self.out, indent=1, ensure_ascii=False)
+        self.out.write("\n")
+        self.out.flush()
+
+    def say(self, line: str = "") -> None:
+        """Print one line of a result for people."""
+        if not self.json:
+            self._write(self.out, line)
+
+    def aside(self, line: str) -> None:
+        """Print one line that is no result: what a command says, what recovery did."""
+        self._write(self.err if self.json else self.out, line)
+
+    def notice(self, line: str) -> None:
+        """Print what was found and settled on the way."""
+        self._write(self.err, f"snaproot: {line}")
+
+    def table(self, table: Table) -> None:
+        """Draw a table on a terminal; print aligned columns elsewhere."""
+        if self.out.isatty():
+            _draw(table, self.out)
+            return
+        for line in aligned(table):
+            self._write(self.out, line)
+
+    def error(self, error: SnaprootError) -> None:
+        """Say what went wrong and what may help; with `--json` also as an object on stdout."""
+        self._write(self.err, f"snaproot: {error}")
+        if error.hint:
+            self._write(self.err, f"hint: {error.hint}")
+        if self.json:
+            self.result({"error": error_shape(error)}, lambda: None)
+
+    def agreed(self, question: str) -> None:
+        """Ask, and return if the answer is yes.
+
+        Raises UsageError where nobody can answer, SnaprootError if the answer is no.
+        """
+        if self.json or not (self.in_.isatty() and self.out.isatty()):
+            raise UsageError(
+                f"nobody is here to answer “{question}”; nothing was changed",
+                hint="-y answers yes, -n only shows what would be done",
+            )
+        self.out.write(f"{question} [y/N] ")
+        self.out.flush()
+        if self.in_.readline().strip().lower() not in {"y", "yes"}:
+            raise SnaprootError("the answer was no; nothing was changed")
+
+    @contextmanager
+    def progress(self) -> "Iterator[Report]":
+        """Show steps as they come: a bar on a terminal, a line for each elsewhere."""
+        if self.err.isatty():
+            with _bar(self.err) as report:
+                yield report
+        else:
+            yield Steps(lambda line: self._write(self.err, line))
+
+    def _write(self, stream: TextIO, line: str) -> None:
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
+@dataclass(slots=True)
+class Steps:
+    """Reports each step once, when it begins."""
+
+    write: Callable[[str], None]
+    last: str = ""
+
+    def __call__(self, progress: "Progress") -> None:
+        if progress.step != self.last:
+            self.last = progress.step
+            self.write(f"  {progress.step} …")
+
+
+def error_shape(error: SnaprootError) -> dict[str, object]:
+    """Describe an error for scripts; a program that failed has its own `status`."""
+    own = {"status": error.status} if isinstance(error, CommandFailed) else {}
+    shape = {"message": str(error), "hint": error.hint, "exit_code": int(error.exit_code)}
+    return {**shape, **own}
+
+
+def aligned(table: Table) -> list[str]:
+    """Align a table's columns with spaces, no trailing ones. Pure."""
+    lines = [table.headings, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.headings))]
+    right = [heading in table.right for heading in table.headings]
+    return [
+        _GAP.join(
+            cell.rjust(width) if numbers else cell.ljust(width)
+            for cell, width, numbers in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def size(bytes: int) -> str:
+    """Write a number of bytes for people: `1.5 MiB`; negative numbers keep their sign. Pure."""
+    value, unit = float(abs(bytes)), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < _KIB or unit == "TiB":
+            break
+        value /= _KIB
+    sign = "-" if bytes < 0 else ""
+    return f"{sign}{value:.0f} {unit}" if unit == "B" else f"{sign}{value:.1f} {unit}"
+
+
+def _draw(table: Table, out: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in table.headings:
+        justify = "right" if heading in table.right else "left"
+        drawn.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console(file=out, highlight=False).print(drawn)
+
+
+@contextmanager
+def _bar(err: TextIO) -> "Iterator[Report]":
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24))
+    with Bar(*columns, TimeElapsedColumn(), console=Console(file=err), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def report(progress: "Progress") -> None:
+            bar.update(
+                task,
+                description=progress.step,
+                total=None if progress.fraction is None else 1.0,
+                completed=progress.fraction or 0.0,
+            )
+
+        yield report

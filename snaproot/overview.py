@@ -1,0 +1,73 @@
+"""One look at a system, for `status`, `list` and `doctor`: nothing is changed, little is raised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snaproot import durable
+from snaproot.bootloader import Capability
+from snaproot.environment import Environment
+from snaproot.errors import NeedsRecovery, SnaprootError
+from snaproot.state import Decision, Deployment, LoaderView, Record, recovered
+from snaproot.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What is there. Where the record cannot be read, `trouble` is why, and it is None."""
+
+    environments: Sequence[Environment]
+    booted: str | None
+    default: str | None
+    loader: LoaderView
+    capability: Capability
+    record: Record | None
+    trouble: SnaprootError | None
+    next_step: Decision | None
+    at_work: str
+
+    @property
+    def pending(self) -> Deployment | None:
+        """The deployment that waits for its boot or its verdict."""
+        return self.record.pending if self.record else None
+
+    @property
+    def interrupted(self) -> str:
+        """Say what `recover` would have to settle; empty where nothing is, or while at work."""
+        if self.trouble is not None:
+            return str(self.trouble)
+        settled = self.next_step is None or (self.next_step.final and not self.next_step.reboot)
+        return "" if settled or self.at_work else self.next_step.why  # type: ignore[union-attr]
+
+    def roles(self, id: str) -> tuple[str, ...]:
+        """Say what a boot environment is right now, in the words of the manual."""
+        pending = self.pending
+        held = {
+            "running": self.booted,
+            "default": self.default,
+            "base": self.record.base if self.record else None,
+            str(pending.phase) if pending else "": pending.target if pending else None,
+        }
+        return tuple(role for role, who in held.items() if who == id)
+
+
+def look(system: System) -> Overview:
+    """Look at everything once."""
+    record, trouble = _record(system)
+    return Overview(
+        environments=system.filesystem.environments(),
+        booted=system.filesystem.booted(),
+        default=system.filesystem.default(),
+        loader=system.bootloader.view(),
+        capability=system.bootloader.capability(),
+        record=record,
+        trouble=trouble,
+        next_step=recovered(system.transaction.situation()) if record else None,
+        at_work=durable.holder(system.records.directory / "lock"),
+    )
+
+
+def _record(system: System) -> tuple[Record | None, SnaprootError | None]:
+    try:
+        return system.records.load(), None
+    except NeedsRecovery as error:
+        return None, error

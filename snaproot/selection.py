@@ -1,0 +1,126 @@
+"""Which boot environment `rollback` and `activate` mean, and why (DESIGN.md §7). Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from snaproot.environment import Environment, Standing
+from snaproot.errors import NothingToDo, Refused
+from snaproot.state import Deployment, Phase, Record
+
+
+class Step(StrEnum):
+    """What one step of a choice asks of `transaction`."""
+
+    REJECT = "reject"
+    ABANDON = "abandon"
+    PROMOTE_BOOTED = "promote"
+    POINT_BACK = "point back"
+    CHOOSE = "choose"
+    ARM = "arm"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One step, the boot environment that it is about, and a sentence that says why."""
+
+    step: Step
+    target: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What there is to choose from. `booted` is nothing with `--sysroot`."""
+
+    environments: Sequence[Environment]
+    record: Record
+    booted: str | None
+    default: str | None
+
+
+def for_rollback(seen: Choices, wanted: str = "") -> tuple[Chosen, ...]:
+    """Say what `rollback` (or `rollback ID`) does, step by step.
+
+    Raises Refused where there is nothing to go back to, NothingToDo where it is the default.
+    """
+    if seen.record.pending is not None:
+        return _given_up(seen, seen.record.pending, wanted)
+    if seen.booted and seen.booted != seen.default and wanted in ("", seen.booted):
+        return (_what_runs(seen, seen.booted),)
+    return (_trial_of(seen, wanted or _newest_before_the_default(seen), asked=bool(wanted)),)
+
+
+def for_activation(seen: Choices, wanted: str) -> Chosen:
+    """Say what `activate ID` does: a trial of it, or arming what is staged.
+
+    Raises Refused while another deployment is pending, NothingToDo where it is the next boot.
+    """
+    pending = seen.record.pending
+    if pending is None:
+        return _trial_of(seen, wanted)
+    if pending.target != wanted:
+        raise Refused(
+            f"{pending.target} is {pending.phase} already; nothing was changed",
+            hint="snaproot abandon gives it up, snaproot rollback ID does both",
+        )
+    if pending.phase is not Phase.STAGED:
+        raise NothingToDo(f"{wanted} is {pending.phase} already")
+    return Chosen(Step.ARM, wanted, f"{wanted} is staged")
+
+
+def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, ...]:
+    target = pending.target
+    if target == seen.booted:
+        why = "it is running unjudged: going back means giving it up"
+        return (Chosen(Step.REJECT, target, why),)
+    if target == wanted:
+        raise Refused(
+            f"{wanted} is {pending.phase}, not behind us; nothing was changed",
+            hint="snaproot abandon gives it up",
+        )
+    why = "it is pending and not running: going back means giving that up"
+    abandoned = Chosen(Step.ABANDON, target, why)
+    if wanted in ("", seen.record.base):
+        return (abandoned,)
+    return (abandoned, _trial_of(seen, wanted))
+
+
+def _what_runs(seen: Choices, booted: str) -> Chosen:
+    default = seen.default or "none of ours"
+    if booted == seen.record.base:
+        why = f"it is running and the base, but the default is {default}"
+        return Chosen(Step.POINT_BACK, booted, why)
+    why = f"it is running and works, but the default is {default}"
+    return Chosen(Step.PROMOTE_BOOTED, booted, why)
+
+
+def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
+    if wanted == seen.record.base and wanted == seen.default:
+        raise NothingToDo(f"{wanted} is the default already")
+    if wanted == seen.record.base:
+        return Chosen(Step.POINT_BACK, wanted, f"it is the base, the default is {seen.default}")
+    found = {environment.id: environment for environment in seen.environments}[wanted]
+    if not found.complete:
+        raise Refused(
+            f"{wanted} is not complete ({found.damage or 'never sealed'}); nothing was changed",
+            hint="snaproot list shows which are",
+        )
+    why = "as asked for" if asked else f"the newest proven one before {seen.default}"
+    return Chosen(Step.CHOOSE, wanted, why)
+
+
+def _newest_before_the_default(seen: Choices) -> str:
+    newest = seen.default or seen.record.base
+    before = [
+        environment.id
+        for environment in seen.environments
+        if environment.standing is Standing.PROVEN and environment.complete
+        if environment.id < newest
+    ]
+    if not before:
+        raise Refused(
+            f"there is no proven boot environment older than {newest}; nothing was changed",
+            hint="snaproot rollback ID, with an ID that snaproot list shows",
+        )
+    return max(before)

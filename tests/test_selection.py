@@ -1,0 +1,158 @@
+"""Which boot environment `rollback` and `activate` mean."""
+
+from dataclasses import replace
+
+import pytest
+
+from snaproot.environment import Environment, Standing
+from snaproot.errors import NothingToDo, Refused
+from snaproot.selection import Choices, Step, for_activation, for_rollback
+from snaproot.state import Deployment, Kind, Phase, Record
+
+
+def proven(id: str) -> Environment:
+    return Environment(id=id, standing=Standing.PROVEN, sealed=True)
+
+
+def deployment(target: str, phase: Phase = Phase.ARMED) -> Deployment:
+    return Deployment(
+        id="d1",
+        kind=Kind.UPGRADE,
+        parent="b3",
+        base="b3",
+        target=target,
+        created_target=True,
+        phase=phase,
+    )
+
+
+IDLE = Choices(
+    environments=[proven("b1"), proven("b2"), proven("b3")],
+    record=Record(base="b3"),
+    booted="b3",
+    default="b3",
+)
+UNPROVEN = Environment(id="b4", sealed=True)
+
+
+def pending(phase: Phase = Phase.ARMED, booted: str | None = "b3") -> Choices:
+    """A target b4 waits; the filesystem's pointer follows it once it is armed."""
+    return Choices(
+        environments=[*IDLE.environments, UNPROVEN],
+        record=Record(base="b3", pending=deployment("b4", phase)),
+        booted=booted,
+        default="b3" if phase is Phase.STAGED else "b4",
+    )
+
+
+def steps(seen: Choices, wanted: str = "") -> list[tuple[Step, str]]:
+    return [(chosen.step, chosen.target) for chosen in for_rollback(seen, wanted)]
+
+
+def test_rollback_takes_the_newest_proven_one_before_the_default() -> None:
+    assert steps(IDLE) == [(Step.CHOOSE, "b2")]
+
+
+def test_rollback_never_goes_forward() -> None:
+    seen = replace(IDLE, record=Record(base="b2"), booted="b2", default="b2")
+    assert steps(seen) == [(Step.CHOOSE, "b1")]
+
+
+@pytest.mark.parametrize("standing", [Standing.UNPROVEN, Standing.BAD, Standing.ORIGINAL])
+def test_rollback_by_itself_passes_over_what_is_not_proven(standing: Standing) -> None:
+    b1, b2, b3 = IDLE.environments
+    seen = replace(IDLE, environments=[b1, replace(b2, standing=standing), b3])
+    assert steps(seen) == [(Step.CHOOSE, "b1")]
+
+
+def test_rollback_by_itself_passes_over_what_is_damaged() -> None:
+    b1, b2, b3 = IDLE.environments
+    seen = replace(IDLE, environments=[b1, replace(b2, damage="torn"), b3])
+    assert steps(seen) == [(Step.CHOOSE, "b1")]
+
+
+def test_rollback_with_nothing_older_is_refused() -> None:
+    with pytest.raises(Refused, match="no proven boot environment older than b3"):
+        for_rollback(replace(IDLE, environments=[proven("b3")]))
+
+
+def test_rollback_to_an_id_takes_even_an_unproven_one() -> None:
+    seen = replace(IDLE, environments=[*IDLE.environments, UNPROVEN])
+    assert steps(seen, "b4") == [(Step.CHOOSE, "b4")]
+
+
+def test_rollback_to_what_is_not_complete_is_refused() -> None:
+    seen = replace(IDLE, environments=[*IDLE.environments, Environment(id="b4")])
+    with pytest.raises(Refused, match="b4 is not complete"):
+        for_rollback(seen, "b4")
+
+
+def test_rollback_to_the_default_has_nothing_to_do() -> None:
+    with pytest.raises(NothingToDo):
+        for_rollback(IDLE, "b3")
+
+
+def test_what_runs_beside_the_default_is_judged_where_it_runs() -> None:
+    assert steps(replace(IDLE, booted="b2")) == [(Step.PROMOTE_BOOTED, "b2")]
+    assert steps(replace(IDLE, booted="b2"), "b2") == [(Step.PROMOTE_BOOTED, "b2")]
+
+
+def test_another_id_wins_over_what_runs_beside_the_default() -> None:
+    assert steps(replace(IDLE, booted="b2"), "b1") == [(Step.CHOOSE, "b1")]
+
+
+def test_a_default_that_another_hand_moved_goes_back_to_the_base() -> None:
+    assert steps(replace(IDLE, default="b1")) == [(Step.POINT_BACK, "b3")]
+    assert steps(replace(IDLE, default=None)) == [(Step.POINT_BACK, "b3")]
+    assert steps(replace(IDLE, default="b1", booted=None), "b3") == [(Step.POINT_BACK, "b3")]
+
+
+@pytest.mark.parametrize("phase", [Phase.STAGED, Phase.ARMED])
+@pytest.mark.parametrize("booted", ["b3", None])
+def test_a_pending_one_that_does_not_run_is_abandoned(phase: Phase, booted: str | None) -> None:
+    assert steps(pending(phase, booted)) == [(Step.ABANDON, "b4")]
+
+
+def test_rollback_to_an_id_abandons_the_pending_one_first() -> None:
+    assert steps(pending(), "b1") == [(Step.ABANDON, "b4"), (Step.CHOOSE, "b1")]
+
+
+def test_rollback_to_the_base_of_a_pending_one_is_only_abandoning() -> None:
+    assert steps(pending(), "b3") == [(Step.ABANDON, "b4")]
+
+
+@pytest.mark.parametrize("wanted", ["", "b1", "b4"])
+def test_inside_a_trial_both_mean_reject(wanted: str) -> None:
+    assert steps(pending(booted="b4"), wanted) == [(Step.REJECT, "b4")]
+
+
+def test_rollback_to_the_pending_one_itself_is_refused() -> None:
+    with pytest.raises(Refused, match="b4 is armed"):
+        for_rollback(pending(), "b4")
+
+
+def test_every_choice_says_why() -> None:
+    for seen in (IDLE, pending(), pending(booted="b4"), replace(IDLE, booted="b2")):
+        assert all(chosen.why for chosen in for_rollback(seen))
+
+
+def test_activating_what_is_staged_arms_it() -> None:
+    chosen = for_activation(pending(Phase.STAGED), "b4")
+    assert (chosen.step, chosen.target) == (Step.ARM, "b4")
+
+
+def test_activating_what_is_armed_has_nothing_to_do() -> None:
+    with pytest.raises(NothingToDo, match="b4 is armed already"):
+        for_activation(pending(), "b4")
+
+
+def test_activating_beside_a_pending_one_is_refused() -> None:
+    with pytest.raises(Refused, match="b4 is armed") as refused:
+        for_activation(pending(), "b1")
+    assert "snaproot abandon" in refused.value.hint
+
+
+def test_activating_takes_any_complete_one() -> None:
+    seen = replace(IDLE, environments=[*IDLE.environments, UNPROVEN])
+    chosen = for_activation(seen, "b4")
+    assert (chosen.step, chosen.target) == (Step.CHOOSE, "b4")
