@@ -1,0 +1,52 @@
+# On a fresh Debian 12 or 13, as root, `make demo` and `make test` do everything, installs included.
+
+PYTHON := .venv/bin/python
+# A killed make takes what it runs with it, which then cleans up.
+ALIVE := setpriv --pdeathsig TERM
+PYTEST := $(ALIVE) $(PYTHON) -m pytest -q
+
+help:
+	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
+	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 8 minutes'
+	@echo 'make check        the linters and the types alone'
+	@echo 'make integration  the slow tests too'
+	@echo 'make bench        measure, and write integration/RESULTS.md'
+	@echo 'make claims       what is claimed, and what shows it'
+	@echo 'make deb          the Debian packages, into dist/'
+	@echo 'make ci           what .ci/run runs: make demo, make test'
+	@echo 'make clean        remove what was made in this directory'
+
+ready:
+	@integration/prepare.sh
+
+demo: ready
+	@$(ALIVE) $(PYTHON) -m integration.demo
+
+test: ready
+	@$(PYTEST) -n 2 --dist worksteal --durations 10 -m 'not slow' </dev/null
+
+check: ready
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+integration: ready
+	@$(PYTEST) --durations 10 -m slow </dev/null
+
+bench: ready
+	@$(ALIVE) $(PYTHON) -m integration.bench
+
+claims: ready
+	@$(PYTHON) -m integration.claims
+
+deb: ready
+	@$(PYTHON) contrib/debian/build.py
+
+ci:
+	@integration/ci.sh
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help ready demo test check integration bench claims deb ci clean

@@ -1,0 +1,201 @@
+"""A small signed apt archive: a suite's own packages, rebuilt with higher versions.
+
+`Archive.create(...)`, `.publish(...)`, `.install(root)`; and the ways in which it can be wrong.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snaproot.run import Completed, run
+
+SUITE = "demo"
+SCRIPT, CONFFILE, DEPENDENCY, NEW, FAILING = "mawk", "base-files", "zstd", "tree", "debianutils"
+GOOD = (SCRIPT, CONFFILE, DEPENDENCY, NEW)
+RAW = (*GOOD, FAILING)
+WORDS = "The archive of snaproot's demonstration was here."
+MARK = "var/lib/mawk-demo/upgraded-from"
+_PLACE = f"dists/{SUITE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What apt is served from `directory`. `keys` is thrown away with whatever holds it."""
+
+    directory: Path
+    keys: Path
+    raw: Path
+
+    @classmethod
+    def create(cls, directory: Path, work: Path, raw: Path) -> "Archive":
+        """Make an empty archive with a new key; `work` holds what is not served."""
+        made = cls(directory, work / "keys", raw)
+        made.keys.mkdir(mode=0o700, parents=True)
+        (directory / _PLACE).mkdir(parents=True)
+        made._new_key("archive")
+        made._sign("archive")
+        return made
+
+    @property
+    def key(self) -> bytes:
+        """Return the public key, as Signed-By takes it."""
+        return (self.keys / "archive.asc").read_bytes()
+
+    def publish(self, *names: str, revision: int = 1) -> None:
+        """Rebuild packages with a higher version, add them, and sign the index anew."""
+        for name in names:
+            self._rebuild(name, revision)
+        self._sign("archive")
+
+    def withdraw(self, *names: str) -> None:
+        """Take packages out again, and sign the index anew."""
+        for name in names:
+            for package in (self.directory / "pool").glob(f"{name}_*.deb"):
+                package.unlink()
+        self._sign("archive")
+
+    def install(self, root: Path, *, uri: str = "file:/srv/archive") -> None:
+        """Make this the one archive of a root: its key, its source, and no other source."""
+        etc = root / "etc/apt"
+        for other in (etc / "sources.list", *(etc / "sources.list.d").glob("*")):
+            other.unlink(missing_ok=True)
+        (etc / "keyrings").mkdir(exist_ok=True)
+        (etc / "keyrings/demo.asc").write_bytes(self.key)
+        (etc / "sources.list.d/demo.sources").write_text(
+            f"Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\n"
+            "Signed-By: /etc/apt/keyrings/demo.asc\n",
+            encoding="utf-8",
+        )
+
+    def unsign(self) -> None:
+        """Leave the index without any signature."""
+        (self.directory / _PLACE / "InRelease").unlink()
+
+    def sign_wrongly(self) -> None:
+        """Sign the index with a key that nobody was told of."""
+        self._new_key("stranger")
+        self._sign("stranger")
+
+    def tamper(self, name: str) -> None:
+        """Change one byte of a package after the index was signed; its size stays."""
+        package = next((self.directory / "pool").glob(f"{name}_*.deb"))
+        content = bytearray(package.read_bytes())
+        content[-1] ^= 1
+        package.write_bytes(content)
+
+    def _rebuild(self, name: str, revision: int) -> None:
+        tree, pool = self.keys.parent / "tree", self.directory / "pool"
+        pool.mkdir(exist_ok=True)
+        original = next(self.raw.glob(f"{name}_*.deb"))
+        run(["rm", "-rf", "--", str(tree)])
+        run(["dpkg-deb", "--raw-extract", str(original), str(tree)])
+        version = _raise_version(tree / "DEBIAN/control", revision)
+        RECIPES[name](tree)
+        package = pool / f"{name}_{version.replace(':', '%3a')}.deb"
+        run(["dpkg-deb", "-Zgzip", "-z1", "--build", str(tree), str(package)])
+
+    def _sign(self, name: str) -> None:
+        """Index the pool and sign the result, as one InRelease."""
+        index = self.directory / _PLACE / f"main/binary-{_architecture()}"
+        index.mkdir(parents=True, exist_ok=True)
+        (self.directory / "pool").mkdir(exist_ok=True)
+        (index / "Packages").write_text(self._indexed("packages", "pool"), encoding="utf-8")
+        place = self.directory / _PLACE
+        for stale in ("Release", "InRelease"):
+            (place / stale).unlink(missing_ok=True)
+        release = self._indexed("release", _PLACE)
+        (place / "Release").write_text(release, encoding="utf-8")
+        said = [
+            "--local-user",
+            name,
+            "--digest-algo",
+            "SHA512",
+            "--output",
+            str(place / "InRelease"),
+        ]
+        self._gpg(*said, "--clear-sign", str(place / "Release"))
+
+    def _indexed(self, *words: str) -> str:
+        facts = {"Suite": SUITE, "Codename": SUITE, "Components": "main", "Origin": "snaproot demo"}
+        facts["Architectures"] = _architecture()
+        options = [f"-oAPT::FTPArchive::Release::{key}={value}" for key, value in facts.items()]
+        return run(["env", f"--chdir={self.directory}", "apt-ftparchive", *options, *words]).output
+
+    def _new_key(self, name: str) -> None:
+        made = ["--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never"]
+        self._gpg(*made)
+        exported = self._gpg("--armor", "--export", name).output
+        (self.keys / f"{name}.asc").write_text(exported, encoding="ascii")
+
+    def _gpg(self, *words: str) -> Completed:
+        """Run gpg in a process namespace of its own: its agent dies with it."""
+        alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"]
+        quiet = ["--batch", "--quiet", "--homedir", str(self.keys), "--pinentry-mode", "loopback"]
+        return run([*alone, "gpg", *quiet, *words])
+
+
+def _architecture() -> str:
+    return run(["dpkg", "--print-architecture"]).output.strip()
+
+
+def _raise_version(control: Path, revision: int) -> str:
+    text = control.read_text(encoding="utf-8")
+    raised = re.sub(r"^(Version: .*)$", rf"\1+demo{revision}", text, flags=re.MULTILINE)
+    control.write_text(raised, encoding="utf-8")
+    return next(found[1] for found in re.finditer(r"^Version: (.*)$", raised, re.MULTILINE))
+
+
+def _with_script(tree: Path) -> None:
+    """Let a maintainer script leave something in `/var` and in `/usr`."""
+    place = f"/{Path(MARK).parent}"
+    _append(tree / "DEBIAN/postinst", f'mkdir -p {place}\necho "$2" > /{MARK}\n')
+
+
+def _with_conffile(tree: Path) -> None:
+    issue = tree / "etc/issue"
+    issue.write_text(f"{issue.read_text(encoding='utf-8')}{WORDS}\n", encoding="utf-8")
+
+
+def _with_dependency(tree: Path) -> None:
+    control = tree / "DEBIAN/control"
+    text = control.read_text(encoding="utf-8")
+    changed = re.sub(r"^Depends: ", f"Depends: {NEW}, ", text, flags=re.MULTILINE)
+    control.write_text(changed, encoding="utf-8")
+
+
+def _with_failure(tree: Path) -> None:
+    script = tree / "DEBIAN/postinst"
+    script.write_text(
+        "#!/bin/sh\necho 'debianutils: a postinst that fails, on purpose' >&2\nexit 1\n",
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+
+
+def _append(script: Path, lines: str) -> None:
+    """Put lines before the first command of a maintainer script, whatever it ends with."""
+    first, _, rest = script.read_text(encoding="utf-8").partition("\n")
+    script.write_text(f"{first}\n{lines}{rest}", encoding="utf-8")
+
+
+def _unchanged(_tree: Path) -> None:
+    """Take the package as it is, but for the version."""
+
+
+RECIPES: dict[str, Callable[[Path], None]] = {
+    SCRIPT: _with_script,
+    CONFFILE: _with_conffile,
+    DEPENDENCY: _with_dependency,
+    NEW: _unchanged,
+    FAILING: _with_failure,
+}
+
+
+def versions(raw: Path, names: Sequence[str] = RAW) -> dict[str, str]:
+    """Return the versions of the packages before they are rebuilt."""
+    fields = {name: next(raw.glob(f"{name}_*.deb")) for name in names}
+    return {
+        name: run(["dpkg-deb", "--field", str(path), "Version"]).output.strip()
+        for name, path in fields.items()
+    }
