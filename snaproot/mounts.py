@@ -20,19 +20,25 @@ def top_level_of_root() -> Iterator[Path]:
     Raises SnaprootError where the kernel or the filesystem does not let us.
     """
     _leave_shared_mounts()
-    source = run(["findmnt", "--noheadings", "--nofsroot", "--output", "SOURCE", "/"]).output
+    device = device_of(Path("/"))
     _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run(["mount", "-t", "btrfs", "-o", "subvolid=5", source.strip(), str(_TOP)])
+    run(["mount", "-t", "btrfs", "-o", "subvolid=5", str(device), str(_TOP)])
     try:
         yield _TOP
     finally:
         run(["umount", str(_TOP)])
 
 
+def device_of(path: Path) -> Path:
+    """Name the device that `path` is mounted from, as findmnt(8) does."""
+    words = ["findmnt", "--noheadings", "--nofsroot", "--output", "SOURCE", "--target", str(path)]
+    return Path(run(words).output.strip().splitlines()[-1])
+
+
 def kind_of(path: Path) -> str:
     """Name the filesystem type that `path` is on, as findmnt(8) does."""
     found = run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)])
-    return found.output.strip()
+    return found.output.strip().splitlines()[-1]
 
 
 def _leave_shared_mounts() -> None:

@@ -136,6 +136,15 @@ class Transaction:
         self.ledger.save(record.choosing(self._choice(kind, booted, record, Phase.PROMOTING)))
         return self._finish_promotion()
 
+    def point_back(self) -> Record:
+        """Make the base the default again, where another hand moved it."""
+        record = self.settled()
+        if record.pending is not None:
+            raise RuntimeError("a pending deployment may have moved it")
+        self.bootloader.settle(record.base)
+        self._point_at(record.base)
+        return record
+
     # -- backward --------------------------------------------------------------------------------
 
     def reject(self, reason: str) -> Record:
@@ -179,6 +188,7 @@ class Transaction:
             decision = recovered(self.situation())
             self._apply(decision)
             taken.append(decision)
+        self.filesystem.empty_trash()
         return taken
 
     def rebuild(self) -> Record:

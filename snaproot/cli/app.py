@@ -42,14 +42,13 @@ class Call:
     yes: bool = False
     wait: float = WAIT
     sysroot: Path | None = None
-    esp: Path | None = None
 
     @contextmanager
     def system(self) -> Iterator["System"]:
         """Open the system that is meant, for reading."""
         from snaproot.system import opened
 
-        with opened(self.sysroot, esp=self.esp, notice=self.output.notice) as system:
+        with opened(self.sysroot, notice=self.output.notice) as system:
             yield system
 
     @contextmanager
@@ -83,9 +82,6 @@ def _common(
         Path | None,
         typer.Option(metavar="DIR", help="Work on the system whose top level is mounted at DIR."),
     ] = None,
-    esp: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Its EFI system partition, mounted at DIR.")
-    ] = None,
 ) -> Call:
     """Merge the common options with those given before the verb; the later one wins."""
     before: Call = context.obj
@@ -95,7 +91,6 @@ def _common(
         yes=yes or before.yes,
         wait=before.wait if wait is None else wait,
         sysroot=sysroot or before.sysroot,
-        esp=esp or before.esp,
     )
 
 

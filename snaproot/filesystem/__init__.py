@@ -5,7 +5,7 @@ Ids that do not exist are misuse (`RuntimeError`): the caller looks in `environm
 Every change is durable when its method returns, and may be repeated after a cut at any point.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +90,18 @@ class Catalogue(Protocol):
     def space(self, ids: Sequence[str]) -> Space:
         """Say how full the filesystem is; `exclusive` has an entry for each of `ids`."""
 
+    def verify(self, id: str, report: Callable[[float], None]) -> Sequence[PathChange]:
+        """Read every file of a sealed root again and name what differs from the sealed list.
+
+        `report` gets the fraction done. Raises Refused where the list itself is damaged.
+        """
+
+    def salvage(self, id: str) -> Environment:
+        """Set unreadable metadata aside, and write anew what the filesystem itself shows.
+
+        Raises Refused where the boot environment was never finished.
+        """
+
 
 class Workshop(Protocol):
     """Makes and unmakes boot environments; never touches one that it did not make."""
@@ -118,6 +130,9 @@ class Workshop(Protocol):
 
         Atomic as seen by `environments()`. Raises Refused for the booted one and the default.
         """
+
+    def empty_trash(self) -> None:
+        """Finish every removal that a cut interrupted."""
 
 
 class Pointer(Protocol):

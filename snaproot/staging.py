@@ -1,0 +1,172 @@
+"""How a target is built: change it in the sandbox, prove that it can boot, describe it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from snaproot import fstab
+from snaproot.adoption import sysimage
+from snaproot.environment import Environment, PackageChange
+from snaproot.errors import CommandFailed, NothingToDo, Refused
+from snaproot.filesystem import Workspace
+from snaproot.inside import Inside
+from snaproot.packages import PackageManager, Plan, Report
+from snaproot.proof import prove
+from snaproot.run import Line, run
+from snaproot.sandbox import Sandbox
+from snaproot.state import Kind
+from snaproot.system import System
+from snaproot.transaction import Build
+
+_MIB = 1 << 20
+_BOOT_FILES = 200 * _MIB
+"""What a kernel, its modules and two initramfs may take beyond what packages announce."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Builds targets on one system."""
+
+    system: System
+
+    def plan(self, report: Report) -> Plan:
+        """Refresh the indexes and say what an upgrade would do. Raises NothingToDo if nothing."""
+        reader = self._reader()
+        manager = self._manager()
+        manager.refresh(reader, report)
+        plan = manager.plan(reader)
+        if not plan.changes:
+            raise NothingToDo(f"{self._parent()} is up to date")
+        return plan
+
+    def check_space(self, plan: Plan) -> None:
+        """Refuse before anything is written, if the plan and the reserve do not fit."""
+        free = self.system.filesystem.space([]).free
+        reserve = self.system.config.space.reserve_mib * _MIB
+        needed = plan.download + max(plan.disk, 0) + _BOOT_FILES + reserve
+        if free < needed:
+            raise Refused(
+                f"{needed // _MIB} MiB are needed ({reserve // _MIB} of them kept free), "
+                f"{free // _MIB} are free; nothing was changed",
+                hint="snaproot cleanup, or a smaller [space] reserve_mib",
+            )
+
+    def download(self, report: Report) -> None:
+        """Fetch what the plan needs, before any target exists."""
+        self._manager().download(self._reader(), report)
+
+    def upgrade(self, report: Report) -> Build:
+        """Apply the upgrade from the cache, without network."""
+        manager = self._manager()
+
+        def build(workspace: Workspace, parent: str) -> Environment:
+            outcome = manager.upgrade(self._writer(workspace), report)
+            return self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
+
+        return build
+
+    def command(self, argv: Sequence[str], *, network: bool, line: Line) -> Build:
+        """Run one command in the target; its failure discards the target."""
+
+        def build(workspace: Workspace, parent: str) -> Environment:
+            done = self._writer(workspace).stream(argv, line, network=network)
+            _check(argv, done.status, done.output)
+            return self._finished(workspace, parent, Kind.RUN, " ".join(argv), ())
+
+        return build
+
+    def shell(self, argv: Sequence[str], *, network: bool) -> Build:
+        """Let somebody work in the target; leaving it with a failure discards the target."""
+
+        def build(workspace: Workspace, parent: str) -> Environment:
+            status = self._writer(workspace).interactive(argv, network=network)
+            _check(argv, status, "")
+            return self._finished(workspace, parent, Kind.SHELL, "shell", ())
+
+        return build
+
+    def _finished(
+        self, workspace: Workspace, parent: str, kind: Kind, command: str, warnings: Sequence[str]
+    ) -> Environment:
+        system = self.system
+        source = system.filesystem.place(parent)
+        proof = prove(
+            Sandbox(workspace, writable=False),
+            source.root,
+            devices=self._devices(source.root),
+            links=_state_links(source),
+            warnings=warnings,
+        )
+        collected = system.filesystem.collect(workspace)
+        return Environment(
+            id=workspace.id,
+            parent=parent,
+            origin=kind.value,
+            command=command,
+            created=system.transaction.now(),
+            kernel=proof.kernel,
+            packages=self._package_changes(source.root, workspace.root),
+            state_changed=(*collected.changed, *collected.removed),
+        )
+
+    def _package_changes(self, before: Path, after: Path) -> tuple[PackageChange, ...]:
+        manager = self._manager()
+        old, new = manager.installed(before), manager.installed(after)
+        return tuple(
+            PackageChange(name, old.get(name, ""), new.get(name, ""))
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        )
+
+    def _devices(self, base: Path) -> Callable[[str], bool]:
+        """Tell whether an fstab's device exists; another system's own are believed."""
+        believed = frozenset() if self.system.running else _named_devices(base)
+        return lambda spec: spec in believed or run(["findfs", spec], check=False).status == 0
+
+    def _parent(self) -> str:
+        record = self.system.records.load()
+        return record.pending.target if record.pending else record.base
+
+    def _manager(self) -> PackageManager:
+        return self.system.packages(self.system.filesystem.place(self._parent()).root)
+
+    def _reader(self) -> Sandbox:
+        place = self.system.filesystem.place(self._parent())
+        return Sandbox(place, writable=False, caches=self._caches())
+
+    def _writer(self, workspace: Workspace) -> Sandbox:
+        devices = (self.system.device,)
+        return Sandbox(workspace, writable=True, caches=self._caches(), devices=devices)
+
+    def _caches(self) -> Mapping[str, Path]:
+        return {
+            inside: self.system.cache / ours for inside, ours in self._manager().caches().items()
+        }
+
+
+def _check(argv: Sequence[str], status: int, output: str) -> None:
+    if status != 0:
+        raise CommandFailed(tuple(argv), status, output)
+
+
+def _state_links(place: Workspace) -> Mapping[str, str]:
+    """Name the links that keep the package managers' state in the boot environment."""
+    inside = Inside(place.root, place.areas)
+    found = {}
+    for path in sysimage.looked_at():
+        with suppress(OSError):
+            here = inside.locate(path, follow=False)
+            if here.is_symlink():
+                found[path] = os.path.normpath(Path(path).parent / here.readlink())
+    return found
+
+
+def _named_devices(root: Path) -> frozenset[str]:
+    """Name the devices in a root's fstab; none if it cannot be read, as proof will say."""
+    try:
+        entries = fstab.parse((root / "etc/fstab").read_text())
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(entry.spec for entry in entries)

@@ -1,0 +1,365 @@
+"""Whole deployments cut at every write, and their recovery cut at every one of its own.
+
+`check_always` is asserted on every disk as it is found, `check_settled` once recovery is through.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from snaproot.bootloader import Trial
+from snaproot.environment import Environment, Standing
+from snaproot.errors import Refused
+from snaproot.filesystem import Workspace
+from snaproot.state import Deployment, Do, Kind, Phase, Record
+from snaproot.transaction import Build, Transaction
+from tests.fakes import Broken, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, adopted
+from tests.machine import (
+    BASE,
+    Machine,
+    Scenario,
+    check_always,
+    check_reverts_by_itself,
+    check_settled,
+    cuts,
+)
+
+
+def good(machine: Machine) -> None:
+    machine.stage()
+    machine.come_up()
+    machine.transaction.promote()
+    machine.come_up()
+
+
+def bad(machine: Machine) -> None:
+    machine.stage()
+    machine.come_up()
+    machine.transaction.reject("red")
+    machine.boot()
+    assert machine.running == BASE, "a rejected target was tried once more"
+    machine.transaction.recover()
+
+
+def unjudged(machine: Machine) -> None:
+    machine.stage()
+    for _ in range(4):
+        machine.come_up()
+
+
+def stacked(machine: Machine) -> None:
+    machine.stage()
+    machine.stage()
+    machine.come_up()
+    machine.transaction.promote()
+
+
+def superseded(machine: Machine) -> None:
+    machine.stage(arm=False)
+    machine.stage(arm=False)
+    machine.transaction.arm()
+    machine.transaction.abandon()
+
+
+def abandoned(machine: Machine) -> None:
+    machine.stage()
+    machine.transaction.abandon()
+    machine.stage(arm=False)
+    machine.transaction.abandon()
+
+
+def rolled_back(machine: Machine) -> None:
+    good(machine)
+    machine.transaction.choose(Kind.ROLLBACK, BASE)
+    machine.come_up()
+    machine.transaction.promote()
+
+
+def rollback_rejected(machine: Machine) -> None:
+    good(machine)
+    machine.transaction.choose(Kind.ROLLBACK, BASE)
+    machine.come_up()
+    machine.transaction.reject("red")
+    machine.come_up()
+
+
+def failed(machine: Machine) -> None:
+    def build(workspace: Workspace, _: str) -> Environment:
+        machine.filesystem.write(workspace.id, "/usr/bin/half", "1")
+        raise Broken("the upgrade failed")
+
+    with pytest.raises(Broken):
+        machine.transaction.stage(Kind.UPGRADE, build, arm=True)
+
+
+def removed(machine: Machine) -> None:
+    good(machine)
+    machine.transaction.remove([BASE])
+
+
+def offline(machine: Machine) -> None:
+    machine.running = None
+    machine.stage()
+    machine.transaction.promote()
+    machine.transaction.choose(Kind.ROLLBACK, BASE)
+    machine.transaction.promote()
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    good,
+    bad,
+    unjudged,
+    stacked,
+    superseded,
+    abandoned,
+    rolled_back,
+    rollback_rejected,
+    failed,
+    offline,
+    removed,
+)
+
+KEEP_UNPROVEN = {stacked, superseded}
+"""Scenarios that leave a boot environment which was superseded, and nobody judged."""
+
+Plant = Callable[[Machine], Machine]
+
+
+def machine(*, counts: bool, plant: Plant = lambda m: m) -> Callable[[], Machine]:
+    def fresh() -> Machine:
+        disk = Disk()
+        adopted(disk)
+        return plant(Machine(disk, counts=counts))
+
+    return fresh
+
+
+def sweep(scenario: Scenario, fresh: Callable[[], Machine]) -> int:
+    """Cut the scenario everywhere, its recovery everywhere, and assert; return the disks seen."""
+    scenario(fresh())  # first of all it has to work
+    seen: set[str] = set()
+    for cut in cuts(scenario, fresh):
+        check_always(cut)
+        for again in cuts(come_up, partial(copied, cut), seen):
+            check_always(again)
+            last = again.come_up()
+            check_settled(again)
+            assert scenario in KEEP_UNPROVEN or not forgotten(again), "a reverted target stays"
+            if last.do is not Do.NOTHING or again.record.pending:
+                check_reverts_by_itself(again)
+    return len(seen)
+
+
+def forgotten(found: Machine) -> set[str]:
+    """Name what was never proven and is not pending either."""
+    pending = found.record.pending
+    unproven = {e.id for e in found.filesystem.environments() if e.standing is Standing.UNPROVEN}
+    return unproven - ({pending.target} if pending else set())
+
+
+def come_up(found: Machine) -> None:
+    found.come_up()
+
+
+def copied(found: Machine) -> Machine:
+    return replace(found, disk=found.disk.copy(), clock=copy.copy(found.clock))
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counting", "pointer"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
+def test_cut_anywhere_a_proven_root_comes_up(scenario: Scenario, counts: bool) -> None:
+    assert sweep(scenario, machine(counts=counts)) > 20
+
+
+# -- planted bugs: each must be caught, or the sweep above proves nothing -----------------------
+
+
+class IdleBeforeTheDefaultMoves(Transaction):
+    def _finish_promotion(self) -> Record:
+        record = self.ledger.load()
+        target = record.pending.target if record.pending else ""
+        self.ledger.save(record.promoted())
+        self.bootloader.settle(target)
+        self.filesystem.set_default(target)
+        self._stand(target, Standing.PROVEN)
+        return self.ledger.load()
+
+
+class DefaultBeforePromotingIsRecorded(Transaction):
+    def promote(self) -> Record:
+        pending = self.ledger.load().pending
+        self.filesystem.set_default(pending.target if pending else "")
+        return Transaction.promote(self)
+
+
+class StagingNotRecorded(Transaction):
+    def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
+        work = self._draft(kind, self.settled())
+        workspace = self.filesystem.create(work.target, work.parent)
+        self.filesystem.seal(build(workspace, work.parent))
+        self.ledger.save(self.ledger.load().working(work))
+        return self.arm() if arm else work
+
+
+class StagedBeforeSealed(Transaction):
+    def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
+        record = self.settled()
+        work = self._draft(kind, record)
+        self.ledger.save(record.working(work))
+        environment = build(self.filesystem.create(work.target, work.parent), work.parent)
+        self.ledger.save(self.ledger.load().staged())
+        self.filesystem.seal(environment)
+        return self.arm() if arm else work
+
+
+class ArmedBeforeRecorded(Transaction):
+    def arm(self) -> Deployment:
+        record = self.ledger.load()
+        ready = record.work or record.pending
+        if ready is None:
+            raise Refused("nothing is staged")
+        self.bootloader.arm(Trial(ready.id, ready.target, record.base, self.tries))
+        self.ledger.save(record.arming(self.boot.id, self.tries))
+        self.ledger.save(self.ledger.load().armed())
+        return replace(ready, phase=Phase.ARMED)
+
+
+class IdleBeforeDiscarded(Transaction):
+    def _finish_revert(self) -> None:
+        record = self.ledger.load()
+        gone = record.pending.target if record.pending else ""
+        created = record.pending.created_target if record.pending else False
+        self.bootloader.settle(record.base)
+        self._point_at(record.base)
+        self.ledger.save(record.reverted())
+        if created:
+            self._remove(gone)
+
+
+class DiscardedBeforeDisarmed(Transaction):
+    def _finish_revert(self) -> None:
+        record = self.ledger.load()
+        if record.pending and record.pending.created_target:
+            self.filesystem.discard(record.pending.target)
+        Transaction._finish_revert(self)
+
+
+class RunningTargetDiscarded(Transaction):
+    def reject(self, reason: str) -> Record:
+        self.ledger.save(self.ledger.load().reverting(reason, bad=True))
+        self._finish_revert()
+        return self.ledger.load()
+
+
+class WorkForgottenBeforeDiscarded(Transaction):
+    def _discard_work(self) -> None:
+        record = self.ledger.load()
+        if record.work is not None:
+            self.ledger.save(record.dropped())
+            self._remove(record.work.target)
+
+
+class ReplacedForgottenWhileArming(Transaction):
+    def arm(self) -> Deployment:
+        record = self.ledger.load()
+        if record.work and record.pending:
+            self.ledger.save(replace(record, pending=None))
+        return Transaction.arm(self)
+
+
+class PromotedWithoutVerdict(Transaction):
+    def recover(self) -> list:  # type: ignore[type-arg]
+        taken = Transaction.recover(self)
+        if taken[-1].do is Do.JUDGE:
+            self.ledger.save(self.ledger.load().promoting())
+            self._finish_promotion()
+        return taken
+
+
+class DefaultNotSynced(FakeFilesystem):
+    def set_default(self, id: str) -> None:
+        self.disk.put(("default",), id)
+
+
+class SealNotSynced(FakeFilesystem):
+    def seal(self, environment: Environment) -> Environment:
+        sealed = replace(environment, sealed=True)
+        self.disk.put(("etc.pristine", environment.id), {})
+        self.disk.put(("meta", environment.id), sealed)
+        self.disk.put(("sealed", environment.id), True)
+        return sealed
+
+
+class DeletedInPlace(FakeFilesystem):
+    def discard(self, id: str) -> None:
+        self.disk.put(("sealed", id), False)
+        for part in ("additions", "areas", "etc.parent", "etc.pristine", "etc", "root", "meta"):
+            self.disk.drop((part, id))
+        self.disk.drop(("sealed", id))
+        self.disk.drop(("where", id))
+        self.disk.sync()
+
+
+class RecordNotSynced(FakeLedger):
+    def _sync_file(self) -> None:
+        """The rename reaches the disk, the content may not."""
+
+
+class GoodMovesWithTheTrial(CountingLoader):
+    def arm(self, trial: Trial) -> None:
+        super().arm(replace(trial, good=trial.target))
+
+
+class TrialBeforeItsEntry(CountingLoader):
+    def arm(self, trial: Trial) -> None:
+        self._write(Env(trial.good, trial.target, trial.deployment, trial.tries))
+        self._publish(trial.target)
+
+
+class CounterNotSpent(CountingLoader):
+    def spend(self, good: str) -> None:
+        """The next boot tries the rejected target once more."""
+
+
+PLANTED: tuple[tuple[type, str, Scenario], ...] = (
+    (IdleBeforeTheDefaultMoves, "transactions", good),
+    (DefaultBeforePromotingIsRecorded, "transactions", good),
+    (StagingNotRecorded, "transactions", bad),
+    (StagedBeforeSealed, "transactions", stacked),
+    (ArmedBeforeRecorded, "transactions", good),
+    (IdleBeforeDiscarded, "transactions", bad),
+    (DiscardedBeforeDisarmed, "transactions", abandoned),
+    (RunningTargetDiscarded, "transactions", bad),
+    (WorkForgottenBeforeDiscarded, "transactions", bad),
+    (ReplacedForgottenWhileArming, "transactions", stacked),
+    (PromotedWithoutVerdict, "transactions", bad),
+    (DefaultNotSynced, "filesystems", abandoned),
+    (SealNotSynced, "filesystems", unjudged),
+    (DeletedInPlace, "filesystems", removed),
+    (RecordNotSynced, "ledgers", bad),
+    (GoodMovesWithTheTrial, "counters", bad),
+    (TrialBeforeItsEntry, "counters", good),
+    (CounterNotSpent, "counters", bad),
+)
+
+
+@pytest.mark.parametrize(
+    ("bug", "place", "scenario"), PLANTED, ids=lambda p: getattr(p, "__name__", None)
+)
+def test_planted_bug_is_caught(bug: type, place: str, scenario: Scenario) -> None:
+    def plant(found: Machine) -> Machine:
+        setattr(found, place, bug)
+        return found
+
+    assert not all(_survives(scenario, counts, plant) for counts in (True, False))
+
+
+def _survives(scenario: Scenario, counts: bool, plant: Plant) -> bool:
+    try:
+        sweep(scenario, machine(counts=counts, plant=plant))
+    except Exception:  # noqa: BLE001 - whatever goes wrong first is the catch
+        return False
+    return True
