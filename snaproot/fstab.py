@@ -1,7 +1,7 @@
 """fstab(5): parse it, find options, and replace single lines with everything else kept. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
@@ -64,24 +64,12 @@ def render(entry: Entry) -> str:
     return "\t".join([*map(_escaped, texts), str(entry.frequency), str(entry.passno)])
 
 
-def rewritten(text: str, changes: Mapping[int, Entry | None]) -> str:
-    """Replace lines by number, or take them out with None; every other line stays as it is."""
-    lines = text.split("\n")
-    new = (
-        line if number not in changes else _line(changes[number])
-        for number, line in enumerate(lines, 1)
-    )
-    return "\n".join(line for line in new if line is not None)
-
-
-def appended(text: str, entries: tuple[Entry, ...]) -> str:
-    """Add entries at the end, on lines of their own."""
-    start = text if not text or text.endswith("\n") else f"{text}\n"
-    return start + "".join(f"{render(entry)}\n" for entry in entries)
-
-
-def _line(entry: Entry | None) -> str | None:
-    return None if entry is None else render(entry)
+def rewritten(text: str, changes: Mapping[int, Sequence[str]]) -> str:
+    """Put lines in the place of a line, by its number; every other line stays as it is."""
+    new: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        new.extend(changes.get(number, [line]))
+    return "\n".join(new)
 
 
 def _entry(number: int, fields: list[str]) -> Entry:

@@ -58,17 +58,12 @@ def test_options_are_dropped_and_set() -> None:
 
 def test_only_named_lines_change() -> None:
     root, home, *_ = fstab.parse(DEBIAN)
-    text = fstab.rewritten(DEBIAN, {root.line: root.without("subvol"), home.line: None})
+    new = [fstab.render(root.without("subvol")), "# of ours"]
+    text = fstab.rewritten(DEBIAN, {root.line: new, home.line: []})
     before, after = DEBIAN.splitlines(), text.splitlines()
-    assert after[3] == "UUID=6f1c\t/\tbtrfs\tdefaults\t0\t0"
-    assert after[:3] + after[4:] == before[:3] + before[5:]
+    assert after[3:5] == ["UUID=6f1c\t/\tbtrfs\tdefaults\t0\t0", "# of ours"]
+    assert after[:3] + after[5:] == before[:3] + before[5:]
     assert text.endswith("tmpfs /x tmpfs\n")
-
-
-def test_appended_lines_stand_apart() -> None:
-    assert fstab.appended("a /b c", (Entry(0, "x", "/y", "z"),)) == (
-        "a /b c\nx\t/y\tz\tdefaults\t0\t0\n"
-    )
 
 
 @pytest.mark.parametrize(

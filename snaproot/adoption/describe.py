@@ -1,0 +1,104 @@
+"""What an adoption does and what it means, in sentences. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from snaproot.adoption import sysimage
+from snaproot.adoption.places import AreaPlan, How, Layout, Nested, Places, Policy, is_tool
+from snaproot.adoption.roots import shown
+from snaproot.adoption.shape import AdoptionPlan, SwapMove
+
+_MIB = 1 << 20
+
+
+def findings(layout: Layout, places: Places, swap: Sequence[SwapMove]) -> Iterable[str]:
+    """Say what doctor has to say later, too."""
+    survey, root = layout.survey, layout.root.subvolume.path
+    if survey.devices > 1:
+        yield (
+            f"this Btrfs spans {survey.devices} devices: the boot loader and the initramfs have to "
+            "find them all, and the default subvolume is one for all of them"
+        )
+    if root == "":
+        yield (
+            "the root is the top level: a snapshot of it is kept as the original; the top level "
+            "itself stays as it is, and is never booted by snaproot"
+        )
+    yield from (
+        f"{tool}: it is left as it is; use one tool for rollbacks" for tool in survey.foreign
+    )
+    yield from _findings_of_boot(layout)
+    yield from (_finding_of(move) for move in swap)
+    yield from _findings_of_places(places)
+
+
+def _findings_of_boot(layout: Layout) -> Iterable[str]:
+    if any(entry.file.rstrip("/") == "/boot" for entry in layout.entries):
+        yield (
+            "/boot is a filesystem of its own: its content is copied into the boot environment; "
+            "booting that awaits a later release, until then the machine boots the original"
+        )
+    for name in layout.survey.loader_names:
+        yield (
+            f"{name} names the original's subvolume: until the boot loader is set up, the machine "
+            "boots the original whatever the default subvolume is"
+        )
+    if not layout.survey.kernel:
+        yield "no kernel with its modules was found: the adopted boot environment cannot boot"
+
+
+def _finding_of(move: SwapMove) -> str:
+    return (
+        f"the swap file {move.path} is made anew as {move.home}: hibernation into it has to be "
+        "set up again"
+    )
+
+
+def _findings_of_places(places: Places) -> Iterable[str]:
+    for nested in places.nested:
+        if nested.policy is Policy.LEFT and not is_tool(nested.subvolume):
+            yield f"{nested.subvolume} is not carried over: it stays with the original"
+    opt = next((plan for plan in places.areas if plan.area.mount == "/opt"), None)
+    if opt is not None:
+        yield "/opt is a subvolume of its own: it stays one, and never goes back with a root"
+
+
+def steps(made: AdoptionPlan) -> Iterator[str]:
+    """Say what is done, in order."""
+    root = shown(made.root)
+    yield f"Snapshot {root} as the boot environment {made.id}; {root} itself stays untouched."
+    if made.root == "":
+        yield f"Keep a second snapshot of the top level as the boot environment {made.original}."
+    yield "Make its /etc a subvolume of its own."
+    yield from (_area_step(plan) for plan in made.areas)
+    yield from (_nested_step(n) for n in made.nested if n.policy is not Policy.AREA)
+    if made.boot:
+        yield f"Copy {made.boot} into its /boot."
+    moved = [link.path for link in made.links if link.exists]
+    if moved:
+        yield f"Move package state to {sysimage.PLACE}, with links: {', '.join(moved)}."
+    yield from (f"Write {setting.path}." for setting in made.settings)
+    yield from (
+        f"Make the swap file {move.home} anew, {move.size // _MIB} MiB." for move in made.swap
+    )
+    yield "Write its /etc/fstab: areas by path, no subvolume for /, every other line kept."
+    yield f"Seal {made.id}, and declare {made.original} ({root}) as the original."
+    yield f"Make {made.id} the default subvolume, last."
+
+
+def _area_step(plan: AreaPlan) -> str:
+    area = plan.area
+    match plan.how:
+        case How.CARVED:
+            return f"Carve {area.mount} out of a snapshot as {area.subvolume}."
+        case How.SNAPSHOT:
+            return f"Snapshot {plan.source} as {area.subvolume}, for {area.mount}."
+        case How.EMPTY:
+            return f"Make {area.subvolume}, empty, for {area.mount}."
+        case How.STAYS:
+            return f"Declare {area.subvolume}, which stays where it is, for {area.mount}."
+
+
+def _nested_step(nested: Nested) -> str:
+    if nested.policy is Policy.REATTACHED:
+        return f"Snapshot the nested {nested.subvolume} into its place at {nested.path}."
+    return f"The nested {nested.subvolume} stays with the original only."

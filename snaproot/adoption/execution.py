@@ -1,0 +1,171 @@
+"""Do what a plan says: build aside, rename once, and move the default subvolume last.
+
+A cut before the rename leaves nothing but a tree that the next run removes; after it, everything
+is complete, and the next run moves the default.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from snaproot import areas, durable
+from snaproot.adoption import carving
+from snaproot.adoption.building import PARTIAL, Builder
+from snaproot.adoption.facts import is_within
+from snaproot.adoption.shape import AdoptionPlan
+from snaproot.adoption.survey import ADOPTION
+from snaproot.environment import Environment, Standing
+from snaproot.errors import Busy, SnaprootError
+from snaproot.filesystem.btrfs import binding, sealing
+from snaproot.filesystem.btrfs.backend import Btrfs
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.btrfs.listing import SUBVOLUME
+from snaproot.record import Records
+from snaproot.state import Record
+
+FORMAT = 1
+
+
+def execute(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+    """Adopt as planned; `report` is told of each step before it is done.
+
+    Raises SnaprootError where a step fails: the original is then still the default, and what was
+    built is gone. May be repeated after a cut at any point.
+    """
+    with _alone(top):
+        if not plan.resumes:
+            _clear(top)
+            _build(plan, top, report)
+        _finish(plan, top, report)
+
+
+def findings(top: Path) -> list[str]:
+    """Tell what the adopted layout means, as adoption found it; nothing for another one."""
+    try:
+        data = json.loads((Layout(top).record / ADOPTION).read_bytes())
+        return [str(finding) for finding in data["findings"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _build(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+    layout = Layout(top / PARTIAL)
+    builder = Builder(plan, top, layout)
+    try:
+        for name, step in builder.steps():
+            report(name)
+            with binding.translated(name):
+                step()
+        report(f"seal {plan.id}")
+        _declare(plan, layout, top)
+        report("put it in place")
+        with binding.translated("put it in place"):
+            _put_in_place(layout, top)
+    except SnaprootError as error:
+        _clear(top)
+        raise SnaprootError(
+            f"{error}; it was not adopted, and the original is still the default", hint=error.hint
+        ) from error
+
+
+def _declare(plan: AdoptionPlan, layout: Layout, top: Path) -> None:
+    """Write what makes the tree an adopted system: metadata, areas, record; seal the BE."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    listed = areas.render(plan.declared).encode()
+    durable.write(layout.record / areas.NAME, listed, mode=0o644)
+    sealing.describe(layout, _original(plan, now))
+    sealing.seal(layout, _adopted(plan, now))
+    Records(layout.record).save(Record(base=plan.id))
+    _note(plan, layout, unfinished=plan.id, default=binding.default_id(top))
+
+
+def _original(plan: AdoptionPlan, now: datetime) -> Environment:
+    return Environment(
+        id=plan.original,
+        origin="adopt",
+        created=now,
+        kernel=plan.kernel,
+        standing=Standing.ORIGINAL,
+        extra={SUBVOLUME: plan.root} if plan.root else {},
+    )
+
+
+def _adopted(plan: AdoptionPlan, now: datetime) -> Environment:
+    return Environment(
+        id=plan.id,
+        parent=plan.original,
+        origin="adopt",
+        command="init",
+        created=now,
+        kernel=plan.kernel,
+        standing=Standing.PROVEN,
+    )
+
+
+def _note(plan: AdoptionPlan, layout: Layout, *, unfinished: str, default: int) -> None:
+    """Remember the adoption, and whether the default is still to be moved."""
+    noted = {
+        "format": FORMAT,
+        "id": plan.id,
+        "unfinished": unfinished,
+        "root": plan.root,
+        "os": plan.os,
+        "default": default,
+        "findings": plan.findings,
+    }
+    text = json.dumps(noted, indent=1) + "\n"
+    durable.write(layout.record / ADOPTION, text.encode(), mode=0o644)
+
+
+def _put_in_place(layout: Layout, top: Path) -> None:
+    """Rename the complete tree into sight, durable before and after."""
+    binding.sync(top)
+    layout.snaproot.rename(Layout(top).snaproot)
+    binding.sync(top)
+
+
+def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+    """Move the default, unless deployments have gone on from here already."""
+    layout = Layout(top)
+    report(f"make {plan.id} the default subvolume")
+    if Records(layout.record).load() == Record(base=plan.id):
+        Btrfs(layout, None).set_default(plan.id)
+    report("remember that it is adopted")
+    path = layout.record / ADOPTION
+    noted = {**json.loads(path.read_bytes()), "unfinished": ""}
+    durable.write(path, (json.dumps(noted, indent=1) + "\n").encode(), mode=0o644)
+    _clear(top)
+    binding.sync(top)
+
+
+def _clear(top: Path) -> None:
+    """Remove what a cut left of a tree being built; it is never anything else's."""
+    if not os.path.lexists(top / PARTIAL):
+        return
+    with binding.translated(f"clear {top / PARTIAL}"):
+        found = [s for s in binding.subvolumes(top) if is_within(s.path, PARTIAL)]
+        found.sort(key=lambda subvolume: subvolume.path.count("/"))
+        for subvolume in found:
+            if subvolume.read_only:
+                binding.set_read_only(top / subvolume.path, read_only=False)
+        for subvolume in reversed(found):
+            binding.delete(top / subvolume.path)
+        carving.remove(top / PARTIAL)
+    binding.sync(top)
+
+
+@contextmanager
+def _alone(top: Path) -> Iterator[None]:
+    """Let one adoption work on a filesystem at a time; there is no record yet to lock."""
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise Busy("another adoption is at work on this filesystem; nothing was changed") from error
+    finally:
+        os.close(descriptor)

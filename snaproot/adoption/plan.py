@@ -1,0 +1,198 @@
+"""What adopting one Btrfs will do, decided from a survey. Pure.
+
+The original root is never written to: it becomes a BE of standing *original* where it is, and the
+adopted BE is made beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from snaproot import areas, fstab
+from snaproot.adoption import describe, sysimage, table
+from snaproot.adoption.facts import Found, Root, Survey
+from snaproot.adoption.places import (
+    SWAP,
+    How,
+    Layout,
+    Places,
+    Policy,
+    decided,
+)
+from snaproot.adoption.roots import chosen
+from snaproot.adoption.shape import ORIGINAL, AdoptionPlan, SwapMove
+from snaproot.adoption.sysimage import StateLink
+from snaproot.areas import Kind
+from snaproot.environment import ID
+from snaproot.errors import NothingToDo, Refused
+from snaproot.fstab import Entry
+
+_MIB = 1 << 20
+_METADATA_AT_MOST = 1024 * _MIB
+_RESERVE = 48 * _MIB
+
+
+def plan(survey: Survey, id: str) -> AdoptionPlan:
+    """Decide how to adopt. Raises Refused with a hint, NothingToDo where it is adopted already."""
+    if not ID.fullmatch(id) or id == ORIGINAL:
+        raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
+    if survey.adopted is not None:
+        return _after(survey.adopted.unfinished)
+    _check_devices(survey)
+    root = chosen(survey.roots, survey.subvolumes, survey.default)
+    here = table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
+    entries = table.parsed(root)
+    table.check(entries, here)
+    layout = _layout(survey, root, entries, here)
+    made = _made(layout, here, id)
+    _check_space(made, survey)
+    return replace(made, steps=tuple(describe.steps(made)))
+
+
+def _after(unfinished: str) -> AdoptionPlan:
+    if not unfinished:
+        raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
+    step = f"Finish an interrupted adoption: make {unfinished} the default subvolume."
+    return AdoptionPlan(id=unfinished, resumes=True, steps=(step,))
+
+
+def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: table.Filesystem) -> Layout:
+    state = frozenset(link.path for link in _links(survey))
+    return Layout(survey, root, entries, table.mounts(entries, here), state)
+
+
+def _links(survey: Survey) -> tuple[StateLink, ...]:
+    return sysimage.links(
+        lambda path: survey.place(path).found is Found.DIRECTORY,
+        lambda path: survey.place(path).found is Found.LINK,
+    )
+
+
+def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
+    survey, places = layout.survey, decided(layout)
+    _check_swap(survey, places, layout.root.subvolume.path)
+    swap = tuple(_swap_moves(layout, places))
+    boot = _boot(layout)
+    return AdoptionPlan(
+        id=id,
+        root=layout.root.subvolume.path,
+        os=layout.root.os,
+        kernel=survey.kernel,
+        areas=places.areas,
+        nested=places.nested,
+        links=_links(survey),
+        settings=sysimage.settings(
+            lambda path: survey.place(path).found is Found.DIRECTORY, survey.pacman_conf
+        ),
+        swap=swap,
+        boot=boot,
+        mount_points=_mount_points(layout, places),
+        fstab=_fstab(layout, places, swap, here),
+        findings=(*places.findings, *describe.findings(layout, places, swap)),
+        needed=_needed(survey, swap, boot),
+    )
+
+
+def _check_devices(survey: Survey) -> None:
+    if survey.missing_devices:
+        raise Refused(
+            f"{survey.missing_devices} of {survey.devices} devices of this Btrfs are missing; "
+            "nothing was changed",
+            hint="bring them back, or replace them (btrfs replace), and balance first",
+        )
+
+
+def _check_swap(survey: Survey, places: Places, root: str) -> None:
+    """Refuse what the kernel would: a snapshot of a subvolume with an active swap file."""
+    copied = {root, *(plan.source for plan in places.areas if plan.how is How.SNAPSHOT)}
+    copied |= {n.subvolume for n in places.nested if n.policy is Policy.REATTACHED}
+    for active in survey.active_swap:
+        if active.subvolume in copied:
+            raise Refused(
+                f"the swap file {active.path} is active, and what it lies in cannot be "
+                "snapshotted meanwhile; nothing was changed",
+                hint=f"swapoff {active.path}",
+            )
+
+
+def _check_space(made: AdoptionPlan, survey: Survey) -> None:
+    if survey.free < made.needed:
+        raise Refused(
+            f"{made.needed // _MIB} MiB are needed, {survey.free // _MIB} are free; "
+            "nothing was changed",
+            hint="delete something large, or old snapshots",
+        )
+
+
+def _needed(survey: Survey, swap: Sequence[SwapMove], boot: str) -> int:
+    """Count what is written anew: swap files, `/boot`, and metadata of pruned snapshots."""
+    pruned = min(2 * survey.metadata, _METADATA_AT_MOST)
+    return sum(move.size for move in swap) + (survey.boot_size if boot else 0) + pruned + _RESERVE
+
+
+def _boot(layout: Layout) -> str:
+    """Name the directory whose content becomes the BE's `/boot`; "" if it is in the root."""
+    mounted = any(entry.file.rstrip("/") == "/boot" for entry in layout.entries)
+    separate = mounted or layout.nested_at("/boot") is not None
+    if separate and not layout.survey.boot:
+        line = next(entry for entry in layout.entries if entry.file.rstrip("/") == "/boot")
+        raise Refused(
+            f"/boot is a filesystem of its own ({line.spec}, {line.type}), and it was not given; "
+            "nothing was changed",
+            hint="mount it read-only, and name its directory: --boot DIR",
+        )
+    return layout.survey.boot if separate else ""
+
+
+def _swap_moves(layout: Layout, places: Places) -> Iterator[SwapMove]:
+    for file in layout.survey.swap_files:
+        holder = areas.holding(places.declared, file.path)
+        how = next((p.how for p in places.areas if p.area is holder), None)
+        if holder is None or holder.kind is not Kind.SWAP:
+            yield SwapMove(file.path, f"{SWAP}/{PurePosixPath(file.path).name}", file.size)
+        elif how is not How.STAYS:
+            yield SwapMove(file.path, file.path, file.size)
+
+
+def _mount_points(layout: Layout, places: Places) -> tuple[str, ...]:
+    listed = {entry.file.rstrip("/") for entry in layout.entries if entry.file.startswith("/")}
+    return tuple(sorted({*listed, *(a.mount for a in places.declared), "/tmp"} - {""}))  # noqa: S108
+
+
+def _fstab(layout: Layout, places: Places, swap: Sequence[SwapMove], here: table.Filesystem) -> str:
+    entries = {entry.line: entry for entry in layout.entries}
+    mounted = {mount.point for mount in layout.mounts}
+    changes: dict[int, Sequence[str]] = {}
+    for mount in layout.mounts:
+        subvolume = _mounted_subvolume(places, mount.point, mount.subvolume)
+        if _has_to_change(entries[mount.line], subvolume):
+            changes[mount.line] = [table.pinned(entries[mount.line], subvolume)]
+    for entry in layout.entries:
+        changes |= _changed(entry, swap)
+    added = [
+        table.area_entry(area, layout.entries, here)
+        for area in places.declared
+        if area.mount not in mounted
+    ]
+    if not any(entry.file.rstrip("/") == table.TMP.file for entry in layout.entries):
+        added.append(table.TMP)
+    return table.written(layout.root.fstab or "", layout.entries, changes, added, here)
+
+
+def _mounted_subvolume(places: Places, point: str, subvolume: str) -> str:
+    return next((a.subvolume for a in places.declared if a.mount == point), subvolume)
+
+
+def _has_to_change(entry: Entry, subvolume: str) -> bool:
+    return entry.option("subvolid") is not None or entry.subvolume != subvolume
+
+
+def _changed(entry: Entry, swap: Sequence[SwapMove]) -> dict[int, Sequence[str]]:
+    """Change the lines of swap files that move, and of a `/boot` that the BE holds itself."""
+    if entry.file.rstrip("/") == "/boot":
+        why = "# /boot belongs to the boot environment; this is only where it is published:"
+        return {entry.line: [why, f"# {fstab.render(entry)}"]}
+    for move in swap:
+        if entry.type == "swap" and entry.spec == move.path != move.home:
+            return {entry.line: [fstab.render(replace(entry, spec=move.home))]}
+    return {}

@@ -1,0 +1,54 @@
+"""Which subvolume is the root: decided from what each says of itself. Pure."""
+
+from collections.abc import Sequence
+
+from snaproot import fstab
+from snaproot.adoption.facts import TOP_LEVEL, Root, Subvolume
+from snaproot.errors import Refused
+
+_SHOWN = 8
+
+
+def chosen(roots: Sequence[Root], subvolumes: Sequence[Subvolume], default: int) -> Root:
+    """Name the one root. Raises Refused where there is none, or no telling which."""
+    pointed = [r for r in roots if r.subvolume.id == default != TOP_LEVEL]
+    by_name = [r for r in roots if _names_itself(r)]
+    for found in (pointed, by_name, roots):
+        if len(found) == 1:
+            return found[0]
+    if roots:
+        raise Refused(
+            f"{_listed([r.subvolume for r in roots])}: more than one looks like the root; "
+            "nothing was changed",
+            hint="say which: btrfs subvolume set-default ID DIR",
+        )
+    raise Refused(
+        f"this layout is not known: none of {_listed(subvolumes)} is a root; nothing was changed",
+        hint="a root has /usr/lib/os-release and /etc, in @, @rootfs, root, "
+        "the default subvolume or the top level",
+    )
+
+
+def shown(path: str) -> str:
+    """Name a subvolume for people."""
+    return path or "the top level"
+
+
+def _names_itself(root: Root) -> bool:
+    """Tell whether the root's own fstab mounts it; a top level may go without saying so."""
+    try:
+        entries = fstab.parse(root.fstab or "")
+    except ValueError:
+        return False
+    for entry in entries:
+        if entry.file == "/":
+            number = entry.option("subvolid")
+            if entry.subvolume is None and number is None:
+                return root.subvolume.path == ""
+            return root.subvolume.path == entry.subvolume or str(root.subvolume.id) == number
+    return False
+
+
+def _listed(subvolumes: Sequence[Subvolume]) -> str:
+    names = [shown(s.path) for s in subvolumes if s.id != TOP_LEVEL] or ["the top level alone"]
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

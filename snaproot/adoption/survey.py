@@ -1,0 +1,261 @@
+"""Read what is on a Btrfs, without touching it and without following links out of its roots."""
+
+import fcntl
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from snaproot import fstab, kernels, mounts
+from snaproot.adoption import sysimage, table
+from snaproot.adoption.facts import (
+    TOP_LEVEL,
+    ActiveSwap,
+    Adopted,
+    Found,
+    Root,
+    Subvolume,
+    Survey,
+    SwapFile,
+    is_within,
+)
+from snaproot.adoption.places import SHARED, SWAP, is_ours
+from snaproot.adoption.roots import chosen
+from snaproot.adoption.view import View, found_at, inside, text_of
+from snaproot.errors import NeedsRecovery, Refused
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.fstab import Entry
+
+ADOPTION = "adoption.json"
+_FS_INFO = 0x8400941F  # BTRFS_IOC_FS_INFO, linux/btrfs.h
+_FIRST_INODE = 256
+_SYSFS = Path("/sys/fs/btrfs")
+_SWAPS = Path("/proc/swaps")
+_OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
+_LOADER = ("grub/grub.cfg", "grub2/grub.cfg")
+
+
+def survey(top: Path, *, boot: Path | None = None) -> Survey:
+    """Read everything that `plan` asks for; `boot` is where a separate `/boot` is mounted.
+
+    Raises Refused where `top` is not the top level of a Btrfs.
+    """
+    _check(top)
+    adopted = _adopted(top)
+    if adopted is not None:
+        return Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
+    found = _filesystem(top)
+    try:
+        root = chosen(found.roots, found.subvolumes, found.default)
+        entries = fstab.parse(root.fstab or "")
+    except (Refused, ValueError):
+        return found  # the plan refuses it, with the reason
+    return _with_root(top, found, root, entries, boot)
+
+
+def _check(top: Path) -> None:
+    kind = mounts.kind_of(top) if top.is_dir() else "no directory"
+    if kind != "btrfs":
+        raise Refused(
+            f"{top} is {kind}, not Btrfs; nothing was changed",
+            hint="snaproot needs a copy-on-write root",
+        )
+    if binding.subvolume_id(top) != TOP_LEVEL or top.stat().st_ino != _FIRST_INODE:
+        raise Refused(
+            f"{top} is not the top level of its Btrfs; nothing was changed",
+            hint="mount -o subvolid=5 DEVICE DIR",
+        )
+
+
+def _adopted(top: Path) -> Adopted | None:
+    layout = Layout(top)
+    if not os.path.lexists(layout.snaproot):
+        return None
+    if not layout.record.is_dir():
+        raise Refused(
+            f"{layout.snaproot} is there, but none of snaproot's; nothing was changed",
+            hint="move it away",
+        )
+    try:
+        data = json.loads((layout.record / ADOPTION).read_bytes())
+        return Adopted(unfinished=str(data["unfinished"]))
+    except FileNotFoundError:
+        return Adopted()
+    except (ValueError, KeyError, TypeError) as error:
+        raise NeedsRecovery(
+            f"{layout.record / ADOPTION} cannot be read ({error}); nothing was changed",
+            hint="snaproot recover",
+        ) from error
+
+
+def _filesystem(top: Path) -> Survey:
+    """Read what is known before it is clear which subvolume is the root."""
+    devices, name = _information(top)
+    known = _SYSFS / name
+    listed = sorted(binding.subvolumes(top), key=lambda s: s.path)
+    ours = [Subvolume(s.id, s.path, s.read_only) for s in listed if not is_ours(s.path)]
+    subvolumes = (Subvolume(TOP_LEVEL, ""), *ours)
+    default = binding.default_id(top)
+    space = os.statvfs(top)
+    return Survey(
+        uuid=name,
+        label=_word(known / "label"),
+        devices=devices,
+        missing_devices=sum(_word(m) == "1" for m in known.glob("devinfo/*/missing")),
+        free=space.f_bavail * space.f_frsize,
+        metadata=int(_word(known / "allocation/metadata/bytes_used") or 0),
+        subvolumes=subvolumes,
+        default=default,
+        roots=tuple(_roots(top, subvolumes, default)),
+    )
+
+
+def _information(top: Path) -> tuple[int, str]:
+    """Ask for the number of devices and the UUID: struct btrfs_ioctl_fs_info_args."""
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with binding.translated(f"look at {top}"):
+            answer = fcntl.ioctl(descriptor, _FS_INFO, bytes(1024))
+    finally:
+        os.close(descriptor)
+    return int.from_bytes(answer[8:16], "little"), str(uuid.UUID(bytes=answer[16:32]))
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _roots(top: Path, subvolumes: Sequence[Subvolume], default: int) -> Iterable[Root]:
+    """Find what looks like a root: the default, and what lies right at the top level."""
+    for subvolume in subvolumes:
+        if subvolume.id != default and "/" in subvolume.path:
+            continue
+        base = top / subvolume.path
+        system = _system(base)
+        if system is not None and inside(base, "etc")[0] is Found.DIRECTORY:
+            yield Root(subvolume, system, text_of(base, "etc/fstab"))
+
+
+def _system(base: Path) -> str | None:
+    for name in _OS_RELEASE:
+        found, place = inside(base, name)
+        if found is Found.OTHER:
+            said = re.search(r'^PRETTY_NAME="?([^"\n]*)', place.read_text(errors="replace"), re.M)
+            return said[1] if said else "an unnamed system"
+    return None
+
+
+def _with_root(
+    top: Path, found: Survey, root: Root, entries: Sequence[Entry], boot: Path | None
+) -> Survey:
+    here = table.Filesystem(found.uuid, found.label, found.subvolumes, found.default)
+    mounted = table.mounts(entries, here)
+    view = View(top, {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}})
+    swap = tuple(_swap_files(view, entries))
+    aside = frozenset(Path(file.path).name for file in swap if Path(file.path).parent == Path(SWAP))
+    wanted = {*SHARED, *sysimage.looked_at(), *view.points, *_seen_at(view, found.subvolumes)}
+    boot_place = boot or view.find("/boot")[1]
+    return replace(
+        found,
+        places={**{p: view.place(p) for p in wanted}, SWAP: view.place(SWAP, aside)},
+        swap_files=swap,
+        active_swap=tuple(_active_swap(top, found.subvolumes)),
+        foreign=tuple(_foreign(top, view, found.subvolumes)),
+        loader_names=tuple(_loader_names(boot_place)),
+        boot=str(boot_place) if boot or _is_apart(view) else "",
+        boot_size=_size(boot_place),
+        kernel=_kernel(top / root.subvolume.path, boot_place),
+        pacman_conf=text_of(top / root.subvolume.path, "etc/pacman.conf") or "",
+    )
+
+
+def _seen_at(view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
+    """Say where the root shows each subvolume that is nested in one it mounts."""
+    for subvolume in subvolumes:
+        for point, shown in view.points.items():
+            if is_within(subvolume.path, shown):
+                yield f"{point.rstrip('/')}/{Path(subvolume.path).relative_to(shown)}"
+
+
+def _is_apart(view: View) -> bool:
+    """Tell whether `/boot` is a subvolume of this filesystem."""
+    return "/boot" in view.points or binding.is_subvolume(view.find("/boot")[1])
+
+
+def _swap_files(view: View, entries: Sequence[Entry]) -> Iterable[SwapFile]:
+    for entry in entries:
+        if (
+            entry.type == "swap"
+            and entry.spec.startswith("/")
+            and not entry.spec.startswith("/dev/")
+        ):
+            found, place = view.find(entry.spec)
+            if found is Found.OTHER:
+                yield SwapFile(entry.spec, place.stat().st_size)
+
+
+def _active_swap(top: Path, subvolumes: Sequence[Subvolume]) -> Iterable[ActiveSwap]:
+    """Match swap files in use with subvolumes by device number: paths differ between mounts."""
+    devices = {os.lstat(top / s.path).st_dev: s.path for s in subvolumes}
+    for line in _word(_SWAPS).splitlines()[1:]:
+        path = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[0])
+        try:
+            subvolume = devices.get(Path(path).stat().st_dev)
+        except OSError:
+            continue
+        if subvolume is not None and line.split()[1] == "file":
+            yield ActiveSwap(path, subvolume)
+
+
+def _foreign(top: Path, view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
+    paths = [subvolume.path for subvolume in subvolumes]
+    snapshots = next((p for p in paths if Path(p).name == ".snapshots"), "")
+    if snapshots or view.find("/etc/snapper/configs/root")[0] is Found.OTHER:
+        yield f"snapper ({snapshots or '/etc/snapper/configs/root'})"
+    if (top / "timeshift-btrfs").is_dir() or view.find("/etc/timeshift")[0] is Found.DIRECTORY:
+        yield "timeshift (timeshift-btrfs)"
+    if any(path.startswith("@apt-snapshot-") for path in paths):
+        yield "apt-btrfs-snapshot (@apt-snapshot-*)"
+    if view.find("/usr/sbin/transactional-update")[0] is Found.OTHER:
+        yield "transactional-update (/usr/sbin/transactional-update)"
+
+
+def _loader_names(boot: Path) -> Iterable[str]:
+    for name in _LOADER:
+        found, place = inside(boot, name)
+        if found is Found.OTHER and "subvol=" in place.read_text(errors="replace"):
+            yield f"/boot/{name}"
+
+
+def _size(directory: Path) -> int:
+    """Sum the files below a directory, without other filesystems."""
+    if found_at(directory) is not Found.DIRECTORY:
+        return 0
+    device, total = directory.lstat().st_dev, 0
+    for place, directories, names in os.walk(directory):
+        directories[:] = [d for d in directories if os.lstat(f"{place}/{d}").st_dev == device]
+        total += sum(os.lstat(f"{place}/{name}").st_size for name in names)
+    return total
+
+
+def _kernel(root: Path, boot: Path) -> str:
+    """Name the newest kernel that has its modules; Arch's carries its package's name instead."""
+    images = {p.name.removeprefix("vmlinuz-") for p in _listed(boot) if "vmlinuz-" in p.name}
+    versions = [
+        modules.name
+        for place in ("usr/lib/modules", "lib/modules")
+        for modules in _listed(inside(root, place)[1])
+        if modules.name in images or _word(modules / "pkgbase") in images
+    ]
+    return max(versions, key=kernels.age, default="")
+
+
+def _listed(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if found_at(directory) is Found.DIRECTORY else []
