@@ -42,7 +42,7 @@ _DOOR = (
     *("unshare", "--mount", "--propagation", "private"),
     *("sh", "-c", 'mount -o rbind,ro /dev /dev && exec bwrap "$@"', "bwrap"),
 )
-"""bwrap binds the machine's own /dev/null: read-only, chmod(2) inside does not change it outside."""
+"""bwrap binds the machine's own /dev/null; read-only, chmod(2) inside cannot change it."""
 
 _LOG_LIMIT = 1 << 20
 _RESOLVER = Path("/etc/resolv.conf")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from snaproot.config import Manager, PackageSettings
 from snaproot.environment import PackageChange
+from snaproot.errors import Refused
 from snaproot.sandbox import Sandbox
 
 
@@ -29,8 +31,23 @@ class Plan:
     disk: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an upgrade said beside "done".
+
+    `warnings` are those of initramfs hooks: any of them may mean a target that cannot boot.
+    `shimmed` are the commands that a maintainer script wanted to use on the machine itself.
+    """
+
+    warnings: tuple[str, ...] = ()
+    shimmed: tuple[str, ...] = ()
+
+
 class PackageManager(Protocol):
     """One of apt, dnf, pacman, zypper."""
+
+    def caches(self) -> Mapping[str, str]:
+        """Map the places of its downloads inside a target to names in snaproot's own cache."""
 
     def refresh(self, sandbox: Sandbox, report: Report) -> None:
         """Fetch the signed indexes into snaproot's own cache, over the network.
@@ -42,13 +59,34 @@ class PackageManager(Protocol):
         """Say what an upgrade would do; changes nothing."""
 
     def download(self, sandbox: Sandbox, report: Report) -> None:
-        """Fetch what the plan needs into snaproot's own cache, over the network."""
+        """Fetch what the plan needs into snaproot's own cache, over the network.
 
-    def upgrade(self, sandbox: Sandbox, report: Report) -> None:
+        Raises Refused where a package is not what the signed indexes name, CommandFailed otherwise.
+        """
+
+    def upgrade(self, sandbox: Sandbox, report: Report) -> Outcome:
         """Apply the upgrade in the target, without network, from the cache.
 
-        Raises CommandFailed with the package manager's own last words.
+        Raises CommandFailed with the package manager's own last words, Refused where what is in
+        the cache is not what the signed indexes name.
         """
 
     def installed(self, root: Path) -> Mapping[str, str]:
         """List package name → version of a root that is not running, from its database."""
+
+
+_APT = ("usr/bin/apt-get", "usr/lib/sysimage/dpkg/status", "var/lib/dpkg/status")
+
+
+def detect(root: Path, settings: PackageSettings) -> PackageManager:
+    """Find the package manager of a root. Raises Refused where there is none that we know."""
+    match settings.manager:
+        case Manager.AUTO if not any((root / name).is_file() for name in _APT):
+            raise Refused(
+                f"{root} has no package manager that snaproot knows",
+                hint="only apt is supported so far",
+            )
+        case Manager.AUTO | Manager.APT:
+            from snaproot.packages.apt import Apt
+
+            return Apt(settings.conffiles)

@@ -1,0 +1,173 @@
+"""Read what apt and dpkg say, and what they keep. Pure: text in, values out."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from snaproot.environment import PackageChange
+
+_STATUS = re.compile(r"(?:pm|dl)status:[^:]*:([\d.]+):.*")
+_MACHINE = re.compile(r"(?:pm|dl)status:|pmconffile:|media-change:")
+_INSTALL = re.compile(r"^Inst (\S+)(?: \[(\S+)\])? \((\S+)", re.MULTILINE)
+_REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) \[(\S+)\]", re.MULTILINE)
+_URI = re.compile(r"^'([^']+)' (\S+) (\d+) (\w+):([0-9a-f]+)\s*$", re.MULTILINE)
+_DISK = re.compile(
+    r"^After this operation, ([\d,.]+) ([kMGTP]?)B "
+    r"(?:of additional disk space will be (used)|disk space will be freed)",
+    re.MULTILINE,
+)
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_DISTRUST = re.compile(
+    r"is not signed|GPG error|OpenPGP signature|could ?n.t be verified|signature verification"
+    r"|Hash Sum mismatch|File has unexpected size|unauthenticated packages|cannot be authenticated"
+    r"|NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|Sub-process /usr/bin/sqv"
+)
+_FAILED_PACKAGE = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) ", re.MULTILINE)
+_LAX_OPTION = re.compile(
+    r"\b(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)\s*[+:=]+\s*(\S+)",
+    re.IGNORECASE,
+)
+_NO = frozenset({"no", "false", "without", "off", "disable", "0"})
+
+_HOOKS_RUN = re.compile(r"^update-initramfs: Generating ")
+_DPKG_SPEAKS = re.compile(
+    r"^(Setting up|Processing|Unpacking|Preparing|Selecting|Removing|Purging) "
+)
+_WARNING = re.compile(r"^([WE]: |(\S+: )?(warning|error)\b)", re.IGNORECASE)
+_HARMLESS = (
+    "Possible missing firmware",
+    "defines no arrays",  # mdadm installed, no array in use
+    "may not contain cryptsetup binaries",  # and no encrypted root; proof compares with the base
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One package file to fetch: its name in the cache, its size in bytes, its digest."""
+
+    uri: str
+    name: str
+    size: int
+    algorithm: str
+    digest: str
+
+    @property
+    def fetched(self) -> bool:
+        """Goes through the cache; `file:` is used where it is, and verified there by apt."""
+        return not self.uri.startswith("file:")
+
+
+def progress(line: str) -> float | None:
+    """Read the fraction from a line of APT::Status-Fd, if it is one."""
+    found = _STATUS.search(line)
+    return min(float(found.group(1)) / 100, 1.0) if found else None
+
+
+def spoken(output: str) -> str:
+    """Drop the lines of APT::Status-Fd that are only for machines."""
+    return "".join(line for line in output.splitlines(keepends=True) if not _MACHINE.match(line))
+
+
+def changes(simulated: str) -> tuple[PackageChange, ...]:
+    """Read what `apt-get -s` would install, upgrade and remove, sorted by name."""
+    found = [PackageChange(name, old, new) for name, old, new in _INSTALL.findall(simulated)]
+    found += [PackageChange(name, old, "") for name, old in _REMOVE.findall(simulated)]
+    return tuple(sorted(found, key=lambda change: change.name))
+
+
+def archives(printed: str) -> tuple[Archive, ...]:
+    """Read `apt-get --print-uris`."""
+    return tuple(
+        Archive(uri, name, int(size), algorithm.lower(), digest)
+        for uri, name, size, algorithm, digest in _URI.findall(printed)
+    )
+
+
+def disk(printed: str) -> int:
+    """Read how many bytes more will be used (fewer: negative), to apt's three digits."""
+    found = _DISK.search(printed)
+    if not found:
+        return 0
+    amount, unit, more = found.groups()
+    size = round(float(amount.replace(",", "")) * _UNITS[unit])
+    return size if more else -size
+
+
+def distrust(output: str) -> str:
+    """Return the line that says that a signature or a digest is not as it must be, or nothing."""
+    return next((line.strip() for line in output.splitlines() if _DISTRUST.search(line)), "")
+
+
+def lax_sources(sources: str) -> tuple[str, ...]:
+    """Find the options of sources.list(5) that switch signature checks off, in either format."""
+    lines = (line.split("#")[0] for line in sources.splitlines())
+    options = (option for line in lines for option in _LAX_OPTION.findall(line))
+    return tuple(
+        dict.fromkeys(
+            f"{name.lower()}={value.rstrip(']')}"
+            for name, value in options
+            if value.rstrip("]").lower() not in _NO
+        )
+    )
+
+
+def last_words(output: str) -> str:
+    """Say in one line what failed, beginning with the package whose script it was."""
+    lines = [line.strip() for line in spoken(output).splitlines() if line.strip()]
+    failed = _FAILED_PACKAGE.search(output)
+    if failed:
+        at = next(i for i, line in enumerate(lines) if _FAILED_PACKAGE.match(line))
+        return f"{failed.group(1)}: {' '.join(lines[at + 1 : at + 2])}"
+    errors = [line for line in lines if line.startswith("E: ")]
+    return (errors or lines[-1:] or [""])[0].removeprefix("E: ")
+
+
+def hook_warnings(output: str) -> tuple[str, ...]:
+    """Find what initramfs hooks warned of, without what is known to be harmless.
+
+    apt ends 0 after "cryptsetup: ERROR: Couldn't resolve device", and the target would not boot.
+    """
+    found = (line.strip() for line in _said_by_hooks(output.splitlines()))
+    return tuple(
+        dict.fromkeys(
+            line
+            for line in found
+            if _WARNING.match(line) and not any(words in line for words in _HARMLESS)
+        )
+    )
+
+
+def _said_by_hooks(lines: Iterable[str]) -> Iterator[str]:
+    inside = False
+    for line in lines:
+        if _HOOKS_RUN.match(line):
+            inside = True
+        elif _DPKG_SPEAKS.match(line):
+            inside = False
+        elif inside and not _MACHINE.match(line):
+            yield line
+
+
+def installed(status: str) -> dict[str, str]:
+    """Read name → version of the packages that dpkg's status file calls installed.
+
+    A package of a foreign architecture is `name:architecture`, as apt says it.
+    """
+    found = [entry for entry in map(_fields, status.split("\n\n")) if entry is not None]
+    native = next((a for name, a, _ in found if name == "dpkg"), "")
+    return {
+        name if architecture in ("all", native) or not native else f"{name}:{architecture}": version
+        for name, architecture, version in found
+    }
+
+
+def _fields(stanza: str) -> tuple[str, str, str] | None:
+    """Return name, architecture and version of an installed package's stanza."""
+    if "\nStatus: install ok installed\n" not in f"\n{stanza}\n":
+        return None
+    wanted = dict.fromkeys(("Package", "Architecture", "Version"), "")
+    for line in stanza.splitlines():
+        key, colon, value = line.partition(": ")
+        if colon and key in wanted:
+            wanted[key] = value.strip()
+    return wanted["Package"], wanted["Architecture"], wanted["Version"]
