@@ -48,8 +48,8 @@ class Inside:
             if part == "..":
                 done = done[:-1]
                 continue
-            target = self._link((*done, part)) if todo or follow else None
-            if target is None:
+            target = self._link((*done, part))
+            if target is None or not (todo or follow):
                 done = (*done, part)
                 continue
             links += 1

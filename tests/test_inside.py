@@ -51,6 +51,8 @@ def test_a_loop_and_a_missing_file_say_so(root: Path) -> None:
 
 def test_a_last_link_can_be_looked_at_itself(root: Path) -> None:
     assert Inside(root).locate("/sbin/init", follow=False) == root / "usr/sbin/init"
+    with pytest.raises(FileNotFoundError):
+        Inside(root).locate("/sbin/missing", follow=False)
 
 
 def test_an_area_is_seen_where_it_is_mounted(root: Path, tmp_path: Path) -> None:
