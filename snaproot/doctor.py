@@ -3,22 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from snaproot import areas, fstab
+from snaproot import adoption, areas
 from snaproot.errors import SnaprootError
 from snaproot.overview import Overview, look
 from snaproot.system import System
 
 _MIB = 1 << 20
-
-_FOREIGN = {
-    "snapper": "etc/snapper/configs/root",
-    "timeshift": "etc/timeshift/timeshift.json",
-    "grub-btrfs": "etc/default/grub-btrfs/config",
-    "transactional-update": "usr/sbin/transactional-update",
-}
-"""Tools that make or boot snapshots of a root themselves, by a file that says they are in use."""
 
 
 class Level(StrEnum):
@@ -65,10 +56,11 @@ def examine(system: System) -> list[Finding]:
         _record(seen),
         *_environments(seen),
         _pointer(seen),
-        *_default_root(system, seen),
+        *_sealed(system, seen),
         *_loader(seen),
         _space(system),
         *_areas(system),
+        *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
     ]
 
 
@@ -108,34 +100,13 @@ def _pointer(seen: Overview) -> Finding:
     return Finding(Level.GOOD, "default", seen.default)
 
 
-def _default_root(system: System, seen: Overview) -> Iterator[Finding]:
+def _sealed(system: System, seen: Overview) -> Iterator[Finding]:
     if seen.default is None:
         return
     try:
         system.filesystem.intact(seen.default)
     except SnaprootError as error:
         yield Finding(Level.BAD, seen.default, str(error), error.hint or "snaproot verify")
-    root = system.filesystem.place(seen.default).root
-    yield from _foreign_tools(root)
-    yield from _boot_partition(root)
-
-
-def _foreign_tools(root: Path) -> Iterator[Finding]:
-    for name, mark in _FOREIGN.items():
-        if (root / mark).exists():
-            what = "it is set up beside snaproot; its rollback knows nothing of snaproot's"
-            yield Finding(Level.LIMIT, name, what, f"let only one of them handle /: {mark}")
-
-
-def _boot_partition(root: Path) -> Iterator[Finding]:
-    table = root / "etc/fstab"
-    entries = fstab.parse(table.read_text()) if table.is_file() else ()
-    if any(entry.file == "/boot" and entry.type != "btrfs" for entry in entries):
-        what = (
-            "the machine boots from a /boot partition of its own; the boot environments hold their "
-            "kernels, but booting those from there awaits a later release"
-        )
-        yield Finding(Level.BAD, "/boot", what)
 
 
 def _loader(seen: Overview) -> Iterator[Finding]:

@@ -5,7 +5,9 @@ everything said on the way to stderr. The only importer of rich, and that late.
 """
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ FORMAT = 1
 
 _GAP = "  "
 _KIB = 1024
+_MEASURE = 100  # characters: longer lines are hard to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Output:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     in_: TextIO = field(default_factory=lambda: sys.stdin)
+    muted: bool = False
 
     def result(self, shape: Mapping[str, object], text: Callable[[], None]) -> None:
         """Print the JSON object if that is what was asked for, else let `text` write."""
@@ -55,13 +59,31 @@ class Output:
         if not self.json:
             self._write(self.out, line)
 
+    def paragraph(self, text: str, indent: int = 0) -> None:
+        """Print a sentence or more, wrapped where a terminal would break words."""
+        if not self.out.isatty():
+            self.say(text)
+            return
+        width = min(shutil.get_terminal_size().columns, _MEASURE)
+        self.say(textwrap.fill(text, width, subsequent_indent=" " * indent))
+
     def aside(self, line: str) -> None:
         """Print one line that is no result: what a command says, what recovery did."""
         self._write(self.err if self.json else self.out, line)
 
     def notice(self, line: str) -> None:
         """Print what was found and settled on the way."""
-        self._write(self.err, f"snaproot: {line}")
+        if not self.muted:
+            self._write(self.err, f"snaproot: {line}")
+
+    @contextmanager
+    def without_notices(self) -> Iterator[None]:
+        """Keep quiet about steps that are the very thing that was asked for."""
+        self.muted = True
+        try:
+            yield
+        finally:
+            self.muted = False
 
     def table(self, table: Table) -> None:
         """Draw a table on a terminal; print aligned columns elsewhere."""

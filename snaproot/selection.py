@@ -10,7 +10,7 @@ from snaproot.state import Deployment, Phase, Record
 
 
 class Step(StrEnum):
-    """What one step of a choice asks of `transaction`."""
+    """What one step of a choice asks of `transaction`; `told` says it in a sentence."""
 
     REJECT = "reject"
     ABANDON = "abandon"
@@ -18,6 +18,18 @@ class Step(StrEnum):
     POINT_BACK = "point back"
     CHOOSE = "choose"
     ARM = "arm"
+
+    def told(self, target: str) -> str:
+        """Say what becomes of the boot environment."""
+        match self:
+            case Step.REJECT | Step.ABANDON:
+                return f"{target} is given up"
+            case Step.PROMOTE_BOOTED:
+                return f"{target} becomes the base and the default, without a reboot"
+            case Step.POINT_BACK:
+                return f"{target} becomes the default again"
+            case Step.CHOOSE | Step.ARM:
+                return f"{target} becomes the next boot, as a trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,11 @@ class Chosen:
     step: Step
     target: str
     why: str
+
+    @property
+    def sentence(self) -> str:
+        """Say what is done, and why."""
+        return f"{self.step.told(self.target)}: {self.why}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +89,14 @@ def for_activation(seen: Choices, wanted: str) -> Chosen:
 def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, ...]:
     target = pending.target
     if target == seen.booted:
-        why = "it is running unjudged: going back means giving it up"
+        why = "it is running unjudged, so going back means rejecting it"
         return (Chosen(Step.REJECT, target, why),)
     if target == wanted:
         raise Refused(
             f"{wanted} is {pending.phase}, not behind us; nothing was changed",
             hint="snaproot abandon gives it up",
         )
-    why = "it is pending and not running: going back means giving that up"
+    why = "it is pending and does not run, so going back means abandoning it"
     abandoned = Chosen(Step.ABANDON, target, why)
     if wanted in ("", seen.record.base):
         return (abandoned,)
@@ -106,7 +123,7 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
             f"{wanted} is not complete ({found.damage or 'never sealed'}); nothing was changed",
             hint="snaproot list shows which are",
         )
-    why = "as asked for" if asked else f"the newest proven one before {seen.default}"
+    why = "as asked for" if asked else f"it is the newest proven one before {seen.default}"
     return Chosen(Step.CHOOSE, wanted, why)
 
 

@@ -25,15 +25,17 @@ def recover(call: Call) -> None:
     from snaproot.mending import mend
 
     said: list[str] = []
-    with call.locked("recover") as system:
+    with call.locked("recover") as system, call.output.without_notices():
         taken = mend(system, said.append)
     last = taken[-1]
     shape = {"mended": said, "decisions": shapes.decisions(taken)}
 
     def text() -> None:
         for line in said:
-            call.output.say(line)
-        call.output.say(last.why)
+            call.output.paragraph(line)
+        for decision in taken[:-1]:
+            call.output.paragraph(f"{decision.why}: {decision.do}")
+        call.output.paragraph(last.why)
 
     call.output.result(shape, text)
     if last.reboot:
@@ -93,8 +95,8 @@ def _meant(system: "System", typed: str) -> str:
 
 def _print(output: Output, findings: "Sequence[Finding]") -> None:
     for one in findings:
-        output.say(f"{one.mark:<5} {one.subject}: {one.what}")
+        output.paragraph(f"{one.mark:<5} {one.subject}: {one.what}", indent=6)
         if one.hint:
-            output.say(f"      hint: {one.hint}")
+            output.paragraph(f"      hint: {one.hint}", indent=12)
     bad = sum(one.bad for one in findings)
-    output.say("all good" if not bad else f"{bad} finding{'s' * (bad > 1)}")
+    output.say(f"{bad} to be settled." if bad else "Nothing is wrong.")

@@ -74,8 +74,7 @@ def abandon(call: Call, dry_run: DryRun = False) -> None:
         pending = _choices(system, settle=not dry_run).record.pending
         if pending is None:
             raise NothingToDo("no deployment is pending")
-        why = f"{pending.target} is {pending.phase}"
-        step = Chosen(Step.ABANDON, pending.target, why)
+        step = Chosen(Step.ABANDON, pending.target, f"it is {pending.phase}, and abandoned")
         _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
 
 
@@ -115,8 +114,8 @@ def reject(
 def _refuse_once(system: "System") -> None:
     if not system.bootloader.capability().one_shot:
         raise Refused(
-            f"the loader {system.bootloader.capability().summary}, so it has no boot that is "
-            "only the next one; nothing was changed",
+            "the loader has no choice for the next boot alone "
+            f"(it {system.bootloader.capability().summary}); nothing was changed",
             hint="snaproot activate ID, without --once, makes it a trial",
         )
     raise RuntimeError("no loader of this version has a one-shot boot")
@@ -143,11 +142,12 @@ def _carry_out(
     from snaproot.cli import shapes
 
     for step in steps:
-        call.output.say(f"{step.step}: {step.target} ({step.why})")
+        call.output.paragraph(step.sentence)
     if not dry_run:
-        call.agreed("Do this?")
-        for step in steps:
-            _take(system, step, kind)
+        call.agreed("Go on?")
+        with call.output.without_notices():
+            for step in steps:
+                _take(system, step, kind)
     record = system.records.load()
     call.output.result(
         {"steps": [shapes.chosen(step) for step in steps], **shapes.deployed(record)},
@@ -188,4 +188,4 @@ def _print_result(call: Call, system: "System") -> None:
     else:
         loader, tries = system.bootloader.capability(), system.config.trial.tries
         for line in Outlook(record.pending, loader, tries, system.running).lines():
-            call.output.say(line)
+            call.output.paragraph(line)

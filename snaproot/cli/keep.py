@@ -61,16 +61,16 @@ def cleanup(call: Call, dry_run: DryRun = False) -> None:
 def _set_pinned(call: Call, typed: str, *, pinned: bool) -> None:
     from snaproot.ids import resolve
 
-    what = "pinned" if pinned else "not pinned"
+    what = "pinned" if pinned else "no longer pinned"
     with call.locked("pin" if pinned else "unpin") as system:
         known = {one.id: one for one in system.filesystem.environments()}
         found = known[resolve(typed, known)]
         if found.pinned is pinned:
-            raise NothingToDo(f"{found.id} is {what} already")
+            raise NothingToDo(f"{found.id} is {'pinned' if pinned else 'not pinned'} already")
         _check_readable(found.id, found.damage)
         system.filesystem.describe(replace(found, pinned=pinned))
     call.output.result(
-        {"id": found.id, "pinned": pinned}, lambda: call.output.say(f"{found.id} is now {what}")
+        {"id": found.id, "pinned": pinned}, lambda: call.output.say(f"{found.id} is {what}")
     )
 
 

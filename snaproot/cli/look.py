@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from snaproot.difference import Difference
     from snaproot.environment import Environment, PackageChange
     from snaproot.overview import Overview
+    from snaproot.state import Deployment
 
+_ORIGIN = 40  # characters
 EXCLUSIVE = "EXCLUSIVE is what deleting that one alone would free; what two share counts for none."
 
 
@@ -93,17 +95,19 @@ def packages_table(changes: "Sequence[PackageChange]") -> Table:
 
 def _status(output: Output, seen: "Overview") -> None:
     for name, line in _status_lines(seen):
-        output.say(f"{name:<10} {line}")
+        output.paragraph(f"{name:<10} {line}", indent=11)
 
 
 def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
     known = {environment.id: environment for environment in seen.environments}
-    yield "running", _described(known, seen.booted) or "nothing of this system"
+    if seen.booted:
+        yield "running", _described(known, seen.booted)
     yield "next boot", _described(known, _next(seen)) or "none of snaproot's"
     if seen.record:
         yield "base", _described(known, seen.record.base)
     if seen.pending:
-        yield "pending", _pending(seen)
+        yield "pending", _pending(seen, seen.pending)
+        yield "", _answers(seen, seen.pending)
     yield "loader", seen.capability.summary
     if seen.at_work:
         yield "at work", seen.at_work
@@ -117,15 +121,23 @@ def _next(seen: "Overview") -> str | None:
     return seen.default
 
 
-def _pending(seen: "Overview") -> str:
-    pending = seen.pending
-    if pending is None:
-        return ""
-    tried = f", tried {pending.attempts_used} of {pending.tries} times" if pending.tries else ""
+def _pending(seen: "Overview", pending: "Deployment") -> str:
+    counted = seen.capability.counts and pending.tries
+    tried = f", tried {pending.attempts_used} of {pending.tries} times" if counted else ""
     why = f" ({pending.reason})" if pending.reason else ""
-    return (
-        f"{pending.kind} {pending.target} made from {pending.parent}: {pending.phase}{tried}{why}"
-    )
+    made = f" from {pending.parent}" if pending.created_target else ""
+    return f"{pending.target}  {pending.kind}{made}, {pending.phase}{tried}{why}"
+
+
+def _answers(seen: "Overview", pending: "Deployment") -> str:
+    """Say what can be done about what is pending."""
+    from snaproot.state import Phase
+
+    if pending.phase is Phase.STAGED:
+        return f"snaproot activate {pending.target} tries it, snaproot abandon drops it"
+    if pending.phase is Phase.ARMED and seen.booted not in (None, pending.target):
+        return "a reboot tries it, snaproot abandon drops it"
+    return "snaproot promote keeps it, snaproot reject gives it up"
 
 
 def _described(known: "dict[str, Environment]", id: str | None) -> str:
@@ -156,17 +168,23 @@ def _listing(
 
 
 def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
-    created = f"{one.created:%Y-%m-%d %H:%M}" if one.created else "-"
+    created = f"{one.created.astimezone():%Y-%m-%d %H:%M}" if one.created else "-"
     notes = (*seen.roles(one.id), *(("pinned",) if one.pinned else ()))
     damage = (f"damaged: {one.damage}",) if one.damage else ()
     return (
         indent + one.id,
         created,
-        one.command or one.origin or "-",
+        _origin(one),
         one.kernel or "-",
         str(one.standing),
         ", ".join((*notes, *damage)),
     )
+
+
+def _origin(one: "Environment") -> str:
+    """Say what made it, cut to what fits into a line."""
+    told = f"{one.origin} {one.command}" if one.command not in ("", one.origin) else one.origin
+    return told if len(told) <= _ORIGIN else f"{told[: _ORIGIN - 1]}…"
 
 
 def _lineage(environments: "Sequence[Environment]") -> "list[tuple[Environment, str]]":
@@ -176,7 +194,7 @@ def _lineage(environments: "Sequence[Environment]") -> "list[tuple[Environment, 
     def below(parent: str, depth: int) -> "Iterator[tuple[Environment, str]]":
         for one in environments:
             if (one.parent if one.parent in ids else "") == parent:
-                yield one, "  " * depth + ("└ " if depth else "")
+                yield one, "  " * (depth - 1) + ("└ " if depth else "")
                 yield from below(one.id, depth + 1)
 
     return list(below("", 0))

@@ -178,7 +178,7 @@ def _print_outlook(output: Output, made: "Deployment", system: "System") -> None
 
     loader, tries = system.bootloader.capability(), system.config.trial.tries
     for line in Outlook(made, loader, tries, system.running).lines():
-        output.say(line)
+        output.paragraph(line)
 
 
 def _reboot_if(wanted: bool) -> None:
