@@ -141,9 +141,12 @@ class Staging:
         return Sandbox(workspace, writable=True, caches=self._caches(), devices=devices)
 
     def _caches(self) -> Mapping[str, Path]:
-        return {
+        places = {
             inside: self.system.cache / ours for inside, ours in self._manager().caches().items()
         }
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        return places
 
 
 def _check(argv: Sequence[str], status: int, output: str) -> None:

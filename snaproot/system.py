@@ -126,4 +126,4 @@ def _boot() -> Boot:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC)
+    return datetime.now(UTC).replace(microsecond=0)

@@ -107,10 +107,11 @@ class Transaction:
         if ready is None or ready.phase not in {Phase.STAGING, Phase.STAGED}:
             raise Refused("nothing is staged; nothing was changed", hint="snaproot status")
         self.filesystem.intact(ready.target)
-        record = record.arming(self.boot.id, self.tries)
+        tries = self.tries if self.bootloader.capability().counts else 1
+        record = record.arming(self.boot.id, tries)
         self.ledger.save(record)
         try:
-            self.bootloader.arm(Trial(ready.id, ready.target, record.base, self.tries))
+            self.bootloader.arm(Trial(ready.id, ready.target, record.base, tries))
         except SnaprootError:
             self.recover()
             raise
