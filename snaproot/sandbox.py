@@ -1,8 +1,8 @@
 """Enter a target: a bubblewrap container that cannot reach the machine it runs on (DESIGN.md §5).
 
 Three walls, each enough for most of what a package may try: nothing of the machine is in the mount
-namespace (no ESP, no disk node, no host /run), the capabilities that could bring it in are gone,
-and the commands that would use it are shims that say so.
+namespace (no ESP, no disk node, no host /run), the capabilities that could bring it in are gone
+and cannot come back through a user namespace, and the commands that would use it are shims.
 """
 
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snaproot import run as programs
-from snaproot import shims
+from snaproot import seccomp, shims
 from snaproot.errors import CommandFailed
 from snaproot.filesystem import Workspace
 from snaproot.run import Completed, Line
@@ -192,19 +192,22 @@ class _Door:
 def _entered(sandbox: Sandbox, *, network: bool, terminal: bool = False) -> Iterator[_Door]:
     """Put the shims into memory files: after a kill nothing of them is left anywhere."""
     with ExitStack() as stack:
-        log = _memory(stack, "")
+        log = _memory(stack, b"")
         files = {
-            shims.SCRIPT_PLACE: _memory(stack, shims.script(f"/proc/1/fd/{log}")),
-            shims.APT_PLACE: _memory(stack, shims.apt_configuration()),
+            shims.SCRIPT_PLACE: _memory(stack, shims.script(f"/proc/1/fd/{log}").encode()),
+            shims.APT_PLACE: _memory(stack, shims.apt_configuration().encode()),
         }
+        calls = seccomp.program(os.uname().machine)
+        filters = [_memory(stack, calls)] if calls else []
         machine = _machine(sandbox, network=network)
         yield _Door(
             options=(
                 *arguments(sandbox, machine, network=network, terminal=terminal),
                 *_shims(files),
+                *(word for fd in filters for word in ("--seccomp", str(fd))),
                 *("--sync-fd", str(log)),
             ),
-            passed=(log, *files.values()),
+            passed=(log, *files.values(), *filters),
             log=log,
         )
 
@@ -219,10 +222,10 @@ def _shims(files: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _memory(stack: ExitStack, text: str) -> int:
+def _memory(stack: ExitStack, content: bytes) -> int:
     descriptor = os.memfd_create("snaproot")
     stack.callback(os.close, descriptor)
-    os.write(descriptor, text.encode())
+    os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 

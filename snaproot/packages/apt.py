@@ -99,9 +99,10 @@ class Apt:
     def upgrade(self, sandbox: Sandbox, report: Report) -> Outcome:
         _check_sources(sandbox)
         _check_archives(sandbox)
-        options = {**_SPEAKING, "DPkg::Path": shims.PATH}
+        # Not --no-download, with which apt finds no package of a file: source; there is no network.
+        options = {**_SPEAKING, "DPkg::Path": shims.PATH, "Acquire::Retries": "0"}
         forced = [f"-oDPkg::Options::={option}" for option in _DPKG[self.conffiles]]
-        argv = _apt_get(options, *forced, "--yes", "--no-download", "dist-upgrade")
+        argv = _apt_get(options, *forced, "--yes", "dist-upgrade")
         extra = {**_QUIET, _UCF[self.conffiles]: "1"}
         done = _follow(sandbox, argv, "upgrading packages", report, extra=extra)
         return Outcome(aptoutput.hook_warnings(done.output), done.shimmed)
@@ -179,9 +180,7 @@ def _check_sources(sandbox: Sandbox) -> None:
 def _check_archives(sandbox: Sandbox) -> None:
     """Compare what is in the cache with the signed indexes: apt itself looks at sizes alone."""
     cache = sandbox.caches.get(ARCHIVES)
-    printed = _ask(
-        sandbox, "-oDir::Cache::archives=/tmp/none/", "--print-uris", "dist-upgrade"
-    )
+    printed = _ask(sandbox, "-oDir::Cache::archives=/tmp/none/", "--print-uris", "dist-upgrade")
     for archive in aptoutput.archives(printed):
         if cache and archive.fetched and not _has_digest(cache / archive.name, archive):
             raise Refused(
