@@ -9,6 +9,8 @@ from pathlib import Path
 from integration import tinyroot
 from snaproot.run import run
 
+_PLACEHOLDER = 2  # what a snapshot has for a nested subvolume; its times are those of the look
+
 
 def debian(top: Path, name: str = "@", *, home: bool = True) -> Path:
     """Make a Debian or Ubuntu: the root in `@` or `@rootfs`, perhaps `@home`."""
@@ -162,7 +164,8 @@ def _entry(path: Path, name: str) -> bytes:
         content = path.read_bytes()
     attributes = [(a, os.getxattr(path, a, follow_symlinks=False)) for a in sorted(_names(path))]
     fields = (name, seen.st_ino, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_nlink)
-    times = (0, 0) if name in {".", "./."} else (seen.st_mtime_ns, seen.st_ctime_ns)
+    passing = name in {".", "./."} or seen.st_ino == _PLACEHOLDER
+    times = (0, 0) if passing else (seen.st_mtime_ns, seen.st_ctime_ns)
     return repr((fields, times, attributes, hashlib.sha256(content).hexdigest())).encode()
 
 
