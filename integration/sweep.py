@@ -9,7 +9,8 @@ from integration.story import Code, Machine, Shown, Story, booted, digest, shown
 from integration.writelog import Cut, cuts
 from snaproot.errors import SnaprootError
 from snaproot.filesystem.btrfs.layout import Layout
-from snaproot.state import Deployment, Do, Phase, Record
+from snaproot.recovery import Do
+from snaproot.state import Deployment, Phase, Record
 
 
 def check_found(machine: Machine, story: Story, at: int) -> None:

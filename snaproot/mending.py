@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
-from snaproot.state import Decision
+from snaproot.recovery import Decision
 from snaproot.system import System
 from snaproot.transaction import Notice
 

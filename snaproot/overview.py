@@ -7,7 +7,8 @@ from snaproot import durable
 from snaproot.bootloader import Capability
 from snaproot.environment import Environment
 from snaproot.errors import NeedsRecovery, SnaprootError
-from snaproot.state import Decision, Deployment, LoaderView, Record, recovered
+from snaproot.recovery import Decision, recovered
+from snaproot.state import Deployment, LoaderView, Record
 from snaproot.system import System
 
 

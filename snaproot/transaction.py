@@ -9,22 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from snaproot import drafts
 from snaproot.bootloader import Bootloader, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, NothingToDo, Refused, SnaprootError
 from snaproot.filesystem import Filesystem, Workspace
-from snaproot.ids import next_id
-from snaproot.state import (
-    Decision,
-    Deployment,
-    Do,
-    Kind,
-    Phase,
-    Record,
-    Situation,
-    TrialArgument,
-    recovered,
-)
+from snaproot.recovery import Decision, Do, Situation, believable_base, recovered
+from snaproot.retention import protected
+from snaproot.state import Deployment, Kind, Phase, Record, TrialArgument
 
 Build = Callable[[Workspace, str], Environment]
 """Change the writable target (second argument: its parent), prove it, and describe it."""
@@ -73,8 +65,9 @@ class Transaction:
         Raises Refused inside a trial, and for staging without arming on top of an armed target.
         """
         record = self.settled()
-        _refuse_to_stack(record, arm=arm)
-        work = self._draft(kind, record)
+        drafts.refuse_to_stack(record, arm=arm)
+        known = [environment.id for environment in self.filesystem.environments()]
+        work = drafts.staging(kind, record, known, self.now())
         self.ledger.save(record.working(work))
         try:
             workspace = self.filesystem.create(work.target, work.parent)
@@ -172,7 +165,7 @@ class Transaction:
     def remove(self, ids: Iterable[str]) -> None:
         """Delete boot environments that nothing needs: the entry first, then the root."""
         record = self.settled()
-        needed = self.needed(record)
+        needed = self._protected(record)
         for id in ids:
             if id in needed:
                 raise Refused(f"{id} is in use; it was not removed", hint="snaproot status")
@@ -197,7 +190,7 @@ class Transaction:
 
         Raises NeedsRecovery where no proven boot environment can be found.
         """
-        base = self._believable_base()
+        base = believable_base(self.filesystem.environments(), self.filesystem.default())
         self.bootloader.settle(base)
         self.filesystem.set_default(base)
         record = Record(base=base)
@@ -231,14 +224,6 @@ class Transaction:
             )
         return self.ledger.load()
 
-    def needed(self, record: Record) -> frozenset[str]:
-        """Name every boot environment that must not go: booted, pointed at, or in the record."""
-        view = self.bootloader.view()
-        deployments = [record.work, record.pending, record.pending and record.pending.replaces]
-        recorded = {id for d in deployments if d for id in (d.parent, d.base, d.target)}
-        pointed = {view.good, view.trial, self.filesystem.default(), self.filesystem.booted()}
-        return frozenset(id for id in {record.base, *recorded, *pointed} if id)
-
     # -- steps -----------------------------------------------------------------------------------
 
     def _apply(self, decision: Decision) -> None:
@@ -252,14 +237,14 @@ class Transaction:
             Do.DISCARD_WORK: lambda _: self._discard_work(),
             Do.CLEAR_TRIAL: lambda d: self.bootloader.settle(d.good),
             Do.REWRITE_LOADER: self._rewrite_loader,
-            Do.FINISH_ARMING: lambda _: self._save(self.ledger.load().armed()),
-            Do.BACK_TO_STAGED: lambda d: self._save(self.ledger.load().disarmed(d.why)),
-            Do.RESTORE_REPLACED: lambda _: self._save(self.ledger.load().restored()),
+            Do.FINISH_ARMING: lambda _: self.ledger.save(self.ledger.load().armed()),
+            Do.BACK_TO_STAGED: lambda d: self.ledger.save(self.ledger.load().disarmed(d.why)),
+            Do.RESTORE_REPLACED: lambda _: self.ledger.save(self.ledger.load().restored()),
             Do.SPEND: self._spend,
             Do.FINISH_REVERT: lambda _: self._finish_revert(),
             Do.ROLL_FORWARD: lambda _: self._finish_promotion(),
-            Do.REVERT: lambda d: self._save(self.ledger.load().reverting(d.why, bad=d.bad)),
-            Do.NOTE_TRIAL: lambda _: self._save(self.ledger.load().tried(self.boot.id)),
+            Do.REVERT: lambda d: self.ledger.save(self.ledger.load().reverting(d.why, bad=d.bad)),
+            Do.NOTE_TRIAL: lambda _: self.ledger.save(self.ledger.load().tried(self.boot.id)),
             Do.NOTE_ATTEMPTS: self._note_attempts,
         }
 
@@ -331,38 +316,16 @@ class Transaction:
         if not environment.damage and environment.standing is not standing:
             self.filesystem.describe(replace(environment, standing=standing))
 
-    def _save(self, record: Record) -> None:
-        self.ledger.save(record)
-
     # -- questions -------------------------------------------------------------------------------
 
-    def _draft(self, kind: Kind, record: Record) -> Deployment:
-        known = self._known_ids(record)
-        return Deployment(
-            id=next_id("d", known, self.now()),
-            kind=kind,
-            parent=record.pending.target if record.pending else record.base,
-            base=record.base,
-            target=next_id("b", known, self.now()),
-            created_target=True,
-            phase=Phase.STAGING,
-        )
-
     def _choice(self, kind: Kind, target: str, record: Record, phase: Phase) -> Deployment:
-        return Deployment(
-            id=next_id("d", self._known_ids(record), self.now()),
-            kind=kind,
-            parent=record.base,
-            base=record.base,
-            target=target,
-            created_target=False,
-            phase=phase,
-            boot_id=self.boot.id,
-        )
+        boot_id = self.boot.id
+        return drafts.choosing(kind, target, record, self.now(), phase=phase, boot_id=boot_id)
 
-    def _known_ids(self, record: Record) -> list[str]:
-        deployments = [d.id for d in (record.work, record.pending) if d]
-        return [record.last, *deployments, *(e.id for e in self.filesystem.environments())]
+    def _protected(self, record: Record) -> frozenset[str]:
+        found = self.filesystem.environments()
+        booted, default = self.filesystem.booted(), self.filesystem.default()
+        return protected(record, booted, self.bootloader.view(), default, found)
 
     def _judgeable(self) -> Record:
         """Return the record if its pending target can get a verdict here and now."""
@@ -377,30 +340,6 @@ class Transaction:
                 hint="reboot into it, or snaproot abandon",
             )
         return record
-
-    def _believable_base(self) -> str:
-        environments = [e for e in self.filesystem.environments() if e.complete]
-        proven = [e.id for e in environments if e.standing is Standing.PROVEN]
-        default = self.filesystem.default()
-        if default in proven:
-            return default
-        originals = [e.id for e in environments if e.standing is Standing.ORIGINAL]
-        if not proven and not originals:
-            raise NeedsRecovery(
-                "no proven boot environment was found; nothing was changed",
-                hint="snaproot list shows what there is",
-            )
-        return max(proven or originals)
-
-
-def _refuse_to_stack(record: Record, *, arm: bool) -> None:
-    pending = record.pending
-    if pending is not None and pending.phase is Phase.ARMED and not arm:
-        raise Refused(
-            f"{pending.target} is armed for the next boot, and staging on top would disarm it; "
-            "nothing was changed",
-            hint="leave out --stage-only, or snaproot abandon first",
-        )
 
 
 def _pending(record: Record) -> Deployment:

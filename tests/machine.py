@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem import Workspace
-from snaproot.state import Decision, Kind, Phase, Record, TrialArgument
+from snaproot.recovery import Decision
+from snaproot.state import Kind, Phase, Record, TrialArgument
 from snaproot.transaction import Boot, Transaction
 from tests.fakes import Clock, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, PowerCut
 

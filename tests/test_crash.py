@@ -10,11 +10,13 @@ from functools import partial
 
 import pytest
 
+from snaproot import drafts
 from snaproot.bootloader import Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import Refused
 from snaproot.filesystem import Workspace
-from snaproot.state import Deployment, Do, Kind, Phase, Record
+from snaproot.recovery import Do
+from snaproot.state import Deployment, Kind, Phase, Record
 from snaproot.transaction import Build, Transaction
 from tests.fakes import Broken, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, adopted
 from tests.machine import (
@@ -177,6 +179,11 @@ def test_cut_anywhere_a_proven_root_comes_up(scenario: Scenario, counts: bool) -
 # -- planted bugs: each must be caught, or the sweep above proves nothing -----------------------
 
 
+def drafted(transaction: Transaction, kind: Kind) -> Deployment:
+    known = [environment.id for environment in transaction.filesystem.environments()]
+    return drafts.staging(kind, transaction.settled(), known, transaction.now())
+
+
 class IdleBeforeTheDefaultMoves(Transaction):
     def _finish_promotion(self) -> Record:
         record = self.ledger.load()
@@ -197,7 +204,7 @@ class DefaultBeforePromotingIsRecorded(Transaction):
 
 class StagingNotRecorded(Transaction):
     def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
-        work = self._draft(kind, self.settled())
+        work = drafted(self, kind)
         workspace = self.filesystem.create(work.target, work.parent)
         self.filesystem.seal(build(workspace, work.parent))
         self.ledger.save(self.ledger.load().working(work))
@@ -206,9 +213,8 @@ class StagingNotRecorded(Transaction):
 
 class StagedBeforeSealed(Transaction):
     def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
-        record = self.settled()
-        work = self._draft(kind, record)
-        self.ledger.save(record.working(work))
+        work = drafted(self, kind)
+        self.ledger.save(self.ledger.load().working(work))
         environment = build(self.filesystem.create(work.target, work.parent), work.parent)
         self.ledger.save(self.ledger.load().staged())
         self.filesystem.seal(environment)

@@ -6,8 +6,9 @@ from snaproot.environment import Environment, PackageChange
 from snaproot.filesystem import PathChange
 from snaproot.overview import Overview
 from snaproot.packages import Plan
+from snaproot.recovery import Decision
 from snaproot.selection import Chosen
-from snaproot.state import Decision, Deployment, Record
+from snaproot.state import Deployment, Record
 
 Shape = dict[str, object]
 
