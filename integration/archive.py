@@ -129,10 +129,14 @@ class Archive:
         (self.keys / f"{name}.asc").write_text(exported, encoding="ascii")
 
     def _gpg(self, *words: str) -> Completed:
-        """Run gpg in a process namespace of its own: its agent dies with it."""
-        alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"]
-        quiet = ["--batch", "--quiet", "--homedir", str(self.keys), "--pinentry-mode", "loopback"]
-        return run([*alone, "gpg", *quiet, *words])
+        """Run gpg with its agent dying with it, and where the agent's socket has a short name.
+
+        A socket's path has at most 107 bytes (unix(7)).
+        """
+        alone = ["bwrap", "--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/"]
+        place = ["--proc", "/proc", "--tmpfs", "/run", "--bind", str(self.keys), "/run/keys"]
+        quiet = ["--batch", "--quiet", "--homedir", "/run/keys", "--pinentry-mode", "loopback"]
+        return run([*alone, *place, "gpg", *quiet, *words])
 
 
 def _architecture() -> str:

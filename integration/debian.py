@@ -129,7 +129,8 @@ def kept(name: str, build: Callable[[Path], None]) -> Path:
     with (cache() / f"{name.rsplit('-', 1)[0]}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
-            _sweep(name)
+            sweep(cache())
+            _forget(name)
             home = Path(tempfile.mkdtemp(prefix=f"{loop.MARK}{os.getpid()}-", dir=cache()))
             try:
                 build(home)
@@ -159,13 +160,18 @@ def _code() -> Iterator[bytes]:
                 yield path.read_bytes()
 
 
-def _sweep(name: str) -> None:
-    """Remove what killed builds left, and all but the last used of the same kind."""
+def sweep(directory: Path) -> None:
+    """Remove what runs that were killed have left: loop devices, and homes in a directory."""
     loop.clean()
-    for left in cache().glob(f"{loop.MARK}*"):
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    for left in directory.glob(f"{loop.MARK}*"):
         owner = left.name.removeprefix(loop.MARK).split("-")[0]
-        if not Path("/proc", owner).exists():
+        if owner.isdigit() and not Path("/proc", owner).exists() and str(left) not in mounts:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _forget(name: str) -> None:
+    """Remove all but the last used of the same kind."""
     alike = sorted(cache().glob(f"{name.rsplit('-', 1)[0]}-*"), key=lambda p: p.stat().st_mtime)
     for old in alike[: max(0, len(alike) - KEPT + 1)]:
         shutil.rmtree(old, ignore_errors=True)

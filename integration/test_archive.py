@@ -68,14 +68,20 @@ def test_a_changed_package_is_refused(served: Archive, root: Path) -> None:
     assert "Hash Sum mismatch" in refused.output or "unexpected size" in refused.output
 
 
-def test_the_failing_package_fails_alone(served: Archive, root: Path) -> None:
+@pytest.mark.usefixtures("served")
+def test_the_upgrade_does_what_the_demonstration_says(root: Path) -> None:
+    apt(root, "update")
+    assert apt(root, "dist-upgrade").status == 0
+    assert archive.WORDS in (root / "etc/issue").read_text()
+    assert (root / archive.MARK).exists()
+    assert (root / "usr/bin" / archive.NEW).exists()
+
+
+def test_the_failing_package_fails(served: Archive, root: Path) -> None:
     served.publish(archive.FAILING)
     apt(root, "update")
     assert apt(root, "dist-upgrade").status != 0
     assert archive.FAILING in run(["chroot", str(root), "dpkg", "--audit"]).output
-    assert archive.WORDS in (root / "etc/issue").read_text()
-    assert (root / archive.MARK).exists()
-    assert (root / "usr/bin" / archive.NEW).exists()
 
 
 def test_another_revision_is_higher(served: Archive, root: Path) -> None:
