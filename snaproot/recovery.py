@@ -197,7 +197,7 @@ def _idle(_: Situation) -> Decision:
 
 _BY_PHASE: Mapping[Phase, Callable[[Situation, Deployment], Decision]] = {
     # Work has a slot of its own: a STAGING record in `pending` was put there by no version of us.
-    Phase.STAGING: lambda _, d: Decision(Do.FINISH_REVERT, f"{d.target} was never finished"),
+    Phase.STAGING: lambda _, d: Decision(Do.REVERT, f"{d.target} was never finished"),
     Phase.STAGED: _staged,
     Phase.ARMING: _arming,
     Phase.ARMED: _armed,

@@ -112,7 +112,12 @@ class Record:
             ready = self.work
             replaces = self._replaced()
         armed = replace(
-            moved(ready, Phase.ARMING), boot_id=boot_id, tries=tries, replaces=replaces, reason=""
+            moved(ready, Phase.ARMING),
+            boot_id=boot_id,
+            tries=tries,
+            attempts_used=0,
+            replaces=replaces,
+            reason="",
         )
         return replace(self, work=None, pending=armed)
 
