@@ -25,8 +25,13 @@ NAMES = (
 _SCRIPT = """\
 #!/bin/sh
 name=${{0##*/}}
-real() {{ PATH={path} exec "$name" "$@"; }}
-case "$*" in --version|-V|--help) PATH={path} command -v "$name" >/dev/null && real "$@" ;; esac
+real() {{
+    for place in {path}; do
+        if [ -x "$place/$name" ]; then exec "$place/$name" "$@"; fi
+    done
+    exit 127
+}}
+case "$*" in --version|-V|--help) real "$@" ;; esac
 case "$name" in
 modprobe)
     for word; do
@@ -57,7 +62,7 @@ exit 0
 
 def script(log: str) -> str:
     """Render the one script that all shims are links to; it appends what it kept to `log`."""
-    return _SCRIPT.format(path=SYSTEM_PATH, log=log)
+    return _SCRIPT.format(path=SYSTEM_PATH.replace(":", " "), log=log)
 
 
 def apt_configuration() -> str:

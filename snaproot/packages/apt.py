@@ -150,6 +150,7 @@ def _follow(
 
     done = sandbox.stream(argv, line, network=network, extra=extra)
     _check(argv, done.status, done.output)
+    report(Progress(step, 1.0))
     return done
 
 

@@ -1,0 +1,253 @@
+"""The apt backend in real Debian roots, with archives as they should and as they should not be."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from integration import archive as recipes
+from integration import debian
+from integration.archive import Archive
+from snaproot.config import Conffiles
+from snaproot.errors import CommandFailed, Refused
+from snaproot.filesystem import Workspace
+from snaproot.packages import Progress
+from snaproot.packages.apt import Apt
+from snaproot.run import run
+from snaproot.sandbox import Sandbox
+
+pytestmark = pytest.mark.real
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One Btrfs with a Debian root; each test works on snapshots, with an archive of its own."""
+
+    suite: str
+    top: Path
+    home: Path
+
+    @property
+    def parent(self) -> Path:
+        return self.home / "parent"
+
+    @property
+    def target(self) -> Path:
+        return self.home / "target"
+
+    @property
+    def archive(self) -> Archive:
+        return Archive(self.home / "srv/archive", self.home / "work/keys", debian.raw(self.suite))
+
+    def sandbox(self, *, writable: bool) -> Sandbox:
+        name = "target" if writable else "parent"
+        place = Workspace(name, self.home / name, {"/srv": self.home / "srv"})
+        caches = {inside: self.home / "cache" / ours for inside, ours in Apt().caches().items()}
+        return Sandbox(place, writable, caches)
+
+    def fetched(self) -> None:
+        """Do what comes before a target exists."""
+        Apt().refresh(self.sandbox(writable=False), _quiet)
+        Apt().download(self.sandbox(writable=False), _quiet)
+
+    def upgraded(self, conffiles: Conffiles = Conffiles.KEEP) -> None:
+        self.fetched()
+        Apt(conffiles).upgrade(self.sandbox(writable=True), _quiet)
+
+    def versions(self, root: Path) -> dict[str, str]:
+        return {name: Apt().installed(root).get(name, "") for name in recipes.RAW}
+
+
+def _quiet(_progress: Progress) -> None:
+    """Report to nobody."""
+
+
+@pytest.fixture(scope="module", params=debian.SUITES)
+def debian_root(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    suite: str = request.param
+    image = debian.base(suite) / "root.img"
+    with debian.disk(suite, tmp_path_factory.mktemp(suite), image=image) as top:
+        yield suite, top
+
+
+@pytest.fixture
+def bench(debian_root: tuple[str, Path]) -> Iterator[Bench]:
+    suite, top = debian_root
+    made = Bench(suite, top, top / "bench")
+    (made.home / "srv").mkdir(parents=True)
+    run(["btrfs", "-q", "subvolume", "snapshot", str(top / "@"), str(made.parent)])
+    Archive.create(made.archive.directory, made.home / "work", made.archive.raw)
+    made.archive.install(made.parent)
+    _snapshot(made)
+    yield made
+    run(["btrfs", "-q", "subvolume", "delete", str(made.parent), str(made.target)])
+    shutil.rmtree(made.home)
+
+
+def _snapshot(bench: Bench) -> None:
+    if bench.target.exists():
+        run(["btrfs", "-q", "subvolume", "delete", str(bench.target)])
+    run(["btrfs", "-q", "subvolume", "snapshot", str(bench.parent), str(bench.target)])
+
+
+def _generation(subvolume: Path) -> str:
+    shown = run(["btrfs", "subvolume", "show", str(subvolume)]).output
+    return next(line for line in shown.splitlines() if "Generation" in line and "@" not in line)
+
+
+def test_an_upgrade_goes_into_the_target_alone(bench: Bench) -> None:
+    bench.archive.publish(*recipes.GOOD)
+    before, parent = bench.versions(bench.parent), _generation(bench.parent)
+    steps: list[Progress] = []
+    bench.fetched()
+    plan = Apt().plan(bench.sandbox(writable=False))
+    Apt().upgrade(bench.sandbox(writable=True), steps.append)
+
+    assert {change.name for change in plan.changes} == set(recipes.GOOD)
+    for change in plan.changes:
+        assert (change.before, change.after) == (
+            before[change.name],
+            bench.versions(bench.target)[change.name],
+        )
+        assert change.after.endswith("+demo1")
+    assert (bench.target / recipes.MARK).is_file()
+    assert steps[-1].fraction == 1.0
+    assert bench.versions(bench.parent) == before
+    run(["sync"])
+    assert _generation(bench.parent) == parent
+
+
+def test_nothing_to_do_is_an_empty_plan(bench: Bench) -> None:
+    Apt().refresh(bench.sandbox(writable=False), _quiet)
+    plan = Apt().plan(bench.sandbox(writable=False))
+    assert (plan.changes, plan.download, plan.disk) == ((), 0, 0)
+
+
+@pytest.mark.parametrize("conffiles", Conffiles)
+def test_the_admins_conffile_wins_unless_told_otherwise(bench: Bench, conffiles: Conffiles) -> None:
+    (bench.target / "etc/issue").write_text("mine\n")
+    bench.archive.publish(recipes.CONFFILE)
+    bench.upgraded(conffiles)
+    kept = (bench.target / "etc/issue").read_text() == "mine\n"
+    assert kept is (conffiles is Conffiles.KEEP)
+
+
+def test_a_failing_script_is_named(bench: Bench) -> None:
+    bench.archive.publish(recipes.FAILING)
+    with pytest.raises(
+        CommandFailed, match=r"^apt-get exited 100: debianutils: .*status 1$"
+    ) as seen:
+        bench.upgraded()
+    assert "a postinst that fails, on purpose" in seen.value.output
+
+
+def _unsigned(bench: Bench) -> None:
+    bench.archive.unsign()
+
+
+def _wrongly_signed(bench: Bench) -> None:
+    bench.archive.sign_wrongly()
+
+
+def _wrongly_signed_later(bench: Bench) -> None:
+    Apt().refresh(bench.sandbox(writable=False), _quiet)
+    bench.archive.publish(recipes.NEW)
+    bench.archive.sign_wrongly()
+
+
+def _tampered(bench: Bench) -> None:
+    bench.archive.tamper(recipes.SCRIPT)
+
+
+def _unsigned_and_allowed(bench: Bench) -> None:
+    bench.archive.unsign()
+    for root in (bench.parent, bench.target):
+        (root / "etc/apt/apt.conf.d/99lax").write_text(
+            'Acquire::AllowInsecureRepositories "true";\nAPT::Get::AllowUnauthenticated "true";\n'
+            'Acquire::AllowDowngradeToInsecureRepositories "true";\n'
+            'Acquire::AllowWeakRepositories "true";\nAPT::Update::Error-Mode "none";\n'
+        )
+
+
+def _trusted_by_source(bench: Bench) -> None:
+    bench.archive.unsign()
+    source = bench.parent / "etc/apt/sources.list.d/demo.sources"
+    source.write_text(source.read_text().replace("Signed-By:", "Trusted: yes\nSigned-By:"))
+
+
+def _trusted_by_line(bench: Bench) -> None:
+    bench.archive.unsign()
+    (bench.parent / "etc/apt/sources.list.d/demo.sources").unlink()
+    (bench.parent / "etc/apt/elsewhere.list").write_text(
+        "deb [arch=amd64 trusted=yes] file:/srv/archive demo main\n"
+    )
+    (bench.parent / "etc/apt/apt.conf.d/99else").write_text(
+        'Dir::Etc::sourcelist "elsewhere.list";\n'
+    )
+
+
+WRONG: tuple[Callable[[Bench], None], ...] = (
+    _unsigned,
+    _wrongly_signed,
+    _wrongly_signed_later,
+    _tampered,
+    _unsigned_and_allowed,
+    _trusted_by_source,
+    _trusted_by_line,
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__.strip("_"))
+def test_what_is_not_signed_is_not_applied(bench: Bench, wrong: Callable[[Bench], None]) -> None:
+    bench.archive.publish(recipes.SCRIPT)
+    before = bench.versions(bench.target)
+    wrong(bench)
+    with pytest.raises(Refused):
+        bench.upgraded()
+    assert bench.versions(bench.target) == before
+
+
+def test_what_was_fetched_is_applied_without_network_and_as_it_was(bench: Bench) -> None:
+    bench.archive.publish(recipes.SCRIPT)
+    with _served(bench.archive.directory) as uri:
+        bench.archive.install(bench.parent, uri=uri)
+        _snapshot(bench)
+        Apt().refresh(bench.sandbox(writable=False), _quiet)
+        needed = Apt().plan(bench.sandbox(writable=False)).download
+        Apt().download(bench.sandbox(writable=False), _quiet)
+    package = next((bench.home / "cache/apt/archives").glob("*.deb"))
+    assert package.stat().st_size == needed
+    assert Apt().plan(bench.sandbox(writable=False)).download == 0
+
+    content = bytearray(package.read_bytes())
+    content[-1] ^= 1
+    package.write_bytes(content)
+    with pytest.raises(Refused, match="in the cache is not what the signed index names"):
+        Apt().upgrade(bench.sandbox(writable=True), _quiet)
+
+    content[-1] ^= 1
+    package.write_bytes(content)
+    Apt().upgrade(bench.sandbox(writable=True), _quiet)
+    assert bench.versions(bench.target)[recipes.SCRIPT].endswith("+demo1")
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _served(directory: Path) -> Iterator[str]:
+    handler = partial(_Files, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
