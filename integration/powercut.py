@@ -26,6 +26,8 @@ _LOG_SIZE = 1 << 30
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system; the directory in it is made by mkdtemp
 _FORGET_DEVICE = 0x50009405  # BTRFS_IOC_FORGET_DEV, linux/btrfs.h
 _PATIENCE = 20.0  # seconds
+_CLONE_NEWNS = 0x00020000
+_PRIVATE = 1 << 18 | 1 << 14  # MS_PRIVATE, MS_REC
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,14 +53,16 @@ class Tape:
 def workplace() -> Iterator[Path]:
     """Make a directory for images, in memory where there is enough; nothing of it stays.
 
-    What a killed run left is found by its name and removed first.
+    What a killed run left is found by its name and removed first. Mounts made meanwhile are seen
+    by nobody else: in another's namespace a disk would live on, and meet the next of its UUID.
     """
     clean()
     home = Path(tempfile.mkdtemp(prefix=f"{MARK}{os.getpid()}-", dir=_roomy()))
-    try:
-        yield home
-    finally:
-        _remove(home)
+    with _private_mounts():
+        try:
+            yield home
+        finally:
+            _remove(home)
 
 
 @contextmanager
@@ -101,9 +105,7 @@ def attached(file: Path) -> Iterator[str]:
 def mounted(device: str, top: Path, data: str = "subvolid=5") -> Iterator[Path]:
     """Mount a Btrfs by the system call itself (mount(2)): hundreds of times, programs are slow."""
     top.mkdir(exist_ok=True)
-    if _LIBC.mount(device.encode(), os.fsencode(top), b"btrfs", 0, data.encode()) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"cannot mount {device} ({data}): {os.strerror(number)}")
+    _call("mount", device.encode(), os.fsencode(top), b"btrfs", 0, data.encode())
     try:
         yield top
     finally:
@@ -122,8 +124,9 @@ def read(path: Path) -> Image:
 
 
 def write(image: Image, path: Path) -> None:
-    """Write an image as a sparse file, in place of what is there."""
-    with path.open("wb") as file:
+    """Write an image as a sparse file: a new one, as the old one may not be closed yet."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
         os.ftruncate(file.fileno(), image.size)
         for number in sorted(image.blocks):
             os.pwrite(file.fileno(), image.blocks[number], number * BLOCK)
@@ -150,6 +153,26 @@ def _remove(home: Path) -> None:
     _stop(home / "daemon.pid")
     unmounted(home)
     shutil.rmtree(home)
+
+
+@contextmanager
+def _private_mounts() -> Iterator[None]:
+    """Work in a mount namespace of our own, and come back (unshare(2), setns(2))."""
+    here = Path.cwd()
+    with Path("/proc/thread-self/ns/mnt").open("rb") as before:
+        _call("unshare", _CLONE_NEWNS)
+        _call("mount", b"none", b"/", None, _PRIVATE, None)
+        try:
+            yield
+        finally:
+            _call("setns", before.fileno(), _CLONE_NEWNS)
+            os.chdir(here)
+
+
+def _call(name: str, *words: bytes | int | None) -> None:
+    if getattr(_LIBC, name)(*words) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}{words}: {os.strerror(number)}")
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def _take(story: Story, tape: Tape, machine: Machine, step: Step) -> None:
 
 def _changed(machine: Machine, workspace: Workspace, parent: str) -> Environment:
     (workspace.root / "usr/bin/new").write_bytes(os.urandom(40_000))
-    (workspace.root / "usr/bin/cat").unlink()
+    (workspace.root / "usr/bin/cat").unlink(missing_ok=True)
     (workspace.root / "etc/new").write_text("new\n", encoding="ascii")
     (workspace.areas["/var"] / "lib/added").write_text("added\n", encoding="ascii")
     machine.filesystem.collect(workspace)
