@@ -5,12 +5,16 @@ format is never written over.
 """
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.errors import NeedsRecovery, Refused
+from snaproot.environment import ID
+from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.state import Deployment, Kind, Phase, Record
 
 FORMAT = 1
@@ -24,9 +28,12 @@ def render(record: Record) -> bytes:
 
 def parse(text: bytes) -> Record:
     """Read a record. Raises ValueError on damage, Refused on a newer format."""
-    data = json.loads(text)
-    if not (isinstance(data, dict) and isinstance(data.get("format"), int)):
-        raise ValueError("it is no record")  # noqa: TRY004 - of the text, not of an argument
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
+        raise ValueError("it is no record")
     if data["format"] > FORMAT:
         raise Refused(
             f"the record has format {data['format']}, this snaproot reads {FORMAT}; "
@@ -53,7 +60,9 @@ class Records:
         """Read it. Raises NeedsRecovery if it is missing or damaged, Refused if it is newer."""
         try:
             return parse(self.path.read_bytes())
-        except (FileNotFoundError, ValueError) as error:
+        except PermissionError as error:
+            raise SnaprootError(f"{self.path} may not be read", hint="only root may") from error
+        except (OSError, ValueError) as error:
             raise NeedsRecovery(
                 f"{self.path} cannot be read ({error}); no root was touched",
                 hint="snaproot recover builds it anew from what the filesystem shows",
@@ -64,12 +73,22 @@ class Records:
         durable.write(self.path, render(record))
 
     def set_aside(self) -> Path | None:
-        """Keep a damaged record beside the place of the new one."""
+        """Keep a damaged record under a name of its own, where the new one will not replace it.
+
+        Nothing else changes: until the new one is saved the damaged one is in its place.
+        """
         if not self.path.exists():
             return None
-        aside = self.path.with_name(f"{NAME}.damaged")
-        durable.write(aside, self.path.read_bytes())
+        names = (f"{NAME}.damaged-{number}" for number in count(1))
+        aside = next(self.directory / name for name in names if self._linked(name))
+        durable.sync_directory(self.directory)
         return aside
+
+    def _linked(self, name: str) -> bool:
+        aside = self.directory / name
+        with suppress(FileExistsError):
+            os.link(self.path, aside)
+        return aside.samefile(self.path)
 
 
 def _record_fields(record: Record) -> dict[str, object]:
@@ -92,16 +111,22 @@ def _deployment_fields(deployment: Deployment | None) -> dict[str, object] | Non
 
 def _record(data: Mapping[str, object]) -> Record:
     known = ("format", "base", "last", "work", "pending")
+    work, pending = _deployment(data["work"]), _deployment(data["pending"])
+    if work is not None and work.phase is not Phase.STAGING:
+        raise TypeError(f"work that is {work.phase}")
+    if pending is not None and pending.phase is Phase.STAGING:
+        raise TypeError(f"a pending deployment that is {pending.phase}")
     return Record(
-        base=_text(data["base"]),
-        last=_text(data["last"]),
-        work=_deployment(data["work"]),
-        pending=_deployment(data["pending"]),
+        base=_id(data["base"]),
+        last="" if data["last"] == "" else _id(data["last"]),
+        work=work,
+        pending=pending,
         extra={key: value for key, value in data.items() if key not in known},
     )
 
 
 def _deployment(data: object) -> Deployment | None:
+    """Read a deployment; a key with a default may be missing, as an older snaproot lacks it."""
     if data is None:
         return None
     if not isinstance(data, dict):
@@ -111,15 +136,17 @@ def _deployment(data: object) -> Deployment | None:
     typed = {
         "kind": Kind(known["kind"]),
         "phase": Phase(known["phase"]),
-        "trial_boots": tuple(_text(boot) for boot in known["trial_boots"]),
-        "replaces": _deployment(known["replaces"]),
+        "trial_boots": _texts(known.get("trial_boots", [])),
+        "replaces": _deployment(known.get("replaces")),
         "extra": {name: value for name, value in data.items() if name not in names},
     }
     return _checked(Deployment(**{**known, **typed}))
 
 
 def _checked(deployment: Deployment) -> Deployment:
-    for name in ("id", "parent", "base", "target", "boot_id", "reason"):
+    for name in ("id", "parent", "base", "target"):
+        _id(getattr(deployment, name))
+    for name in ("boot_id", "reason"):
         _text(getattr(deployment, name))
     for name in ("tries", "attempts_used", "attempts_given_back"):
         if type(getattr(deployment, name)) is not int:
@@ -128,6 +155,19 @@ def _checked(deployment: Deployment) -> Deployment:
         if type(getattr(deployment, name)) is not bool:
             raise TypeError(f"{name} is true or false")
     return deployment
+
+
+def _id(value: object) -> str:
+    """Check an id: it becomes a path, and what it names may be deleted."""
+    if not ID.fullmatch(_text(value)):
+        raise TypeError(f"{value!r} is no id")
+    return _text(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return tuple(_text(item) for item in value)
 
 
 def _text(value: object) -> str:
