@@ -204,7 +204,7 @@ def _mmdebstrap(suite: str, target: Path, debs: Path) -> None:
             *("--variant=minbase", "--dpkgopt=force-unsafe-io", f"--aptopt={settings}"),
             f"--include={','.join((*PACKAGES, kernel))}",
             f"--customize-hook={fetch}",
-            "--customize-hook=rm $1/etc/apt/apt.conf.d/99mmdebstrap",
+            "--customize-hook=rm -f $1/etc/apt/apt.conf.d/99mmdebstrap",
             *("--skip=check/empty", suite, str(target), *sources(suite)),
         ],
         extra=os.environ,
