@@ -42,10 +42,17 @@ def sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path, *, mode: int = 0o700) -> None:
-    """Create a directory durably; there already is fine."""
-    with suppress(FileExistsError):
-        path.mkdir(mode=mode)
-        sync_directory(path.parent)
+    """Create a directory durably; there already is fine, and its mode then stays.
+
+    Raises SnaprootError where it cannot be made, or is something else.
+    """
+    try:
+        if not path.is_dir():
+            path.mkdir(mode=0o700)
+            path.chmod(mode)  # whatever the umask is
+            sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 @contextmanager
@@ -60,8 +67,9 @@ def locked(path: Path, what: str, *, wait: float = 60.0) -> Iterator[None]:
         raise _unwritable(path, error) from error
     try:
         _acquire(descriptor, time.monotonic() + wait)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{what} (process {os.getpid()})".encode(), 0)
+        with suppress(OSError):  # a full disk must not keep anybody from cleaning up
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{what} (process {os.getpid()})".encode(), 0)
         yield
     finally:
         os.close(descriptor)
