@@ -53,7 +53,15 @@ systemctl)
         *) break ;;
         esac
     done ;;
-bootctl) case "$*" in *is-installed*|*-p*|*-x*) exit 1 ;; esac ;;
+bootctl)
+    for word; do
+        case "$word" in is-installed|-[pxR]|--print-*) exit 1 ;; esac
+    done ;;
+mokutil)
+    case "${{1-}}" in
+    -[idDPcrC]|--import*|--delete*|--reset*|--enable*|--disable*|--revoke*|--password|--set-*) ;;
+    *) echo 'EFI variables are not supported on this system' >&2; exit 1 ;;
+    esac ;;
 esac
 printf '%s\\n' "$name${{1+ $*}}" 2>/dev/null >>{log}
 exit 0

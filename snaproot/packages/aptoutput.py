@@ -36,7 +36,10 @@ _DPKG_SPEAKS = re.compile(
 _WARNING = re.compile(r"^([WE]: |(\S+: )?(warning|error)\b)", re.IGNORECASE)
 _HARMLESS = (
     "Possible missing firmware",
+    "Not using locking for read only",  # apt itself, of the caches
+    "SetupAPTPartialDirectory",
     "defines no arrays",  # mdadm installed, no array in use
+    "for fsck hook",  # no device can be opened inside; fsck.btrfs does nothing
     "may not contain cryptsetup binaries",  # and no encrypted root; proof compares with the base
 )
 
@@ -117,7 +120,8 @@ def last_words(output: str) -> str:
     failed = _FAILED_PACKAGE.search(output)
     if failed:
         at = next(i for i, line in enumerate(lines) if _FAILED_PACKAGE.match(line))
-        return f"{failed.group(1)}: {' '.join(lines[at + 1 : at + 2])}"
+        package = re.sub(r"^.*/(\d+-)?", "", failed.group(1))
+        return f"{package}: {' '.join(lines[at + 1 : at + 2])}"
     errors = [line for line in lines if line.startswith("E: ")]
     return (errors or lines[-1:] or [""])[0].removeprefix("E: ")
 
