@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,6 +139,18 @@ def sync(path: Path) -> None:
     """Write out the whole filesystem and commit, the log tree's content included."""
     with translated(f"sync {path}"):
         btrfsutil.sync(path)
+
+
+def reclaim(top: Path, *, seconds: float) -> None:
+    """Wait until deleted subvolumes have given their space back, as `btrfs subvolume sync` does.
+
+    The kernel deletes in the background: right after a deletion a full disk is still full.
+    """
+    deadline = time.monotonic() + seconds
+    with translated(f"reclaim deleted subvolumes below {top}"):
+        while btrfsutil.deleted_subvolumes(top) and time.monotonic() < deadline:
+            btrfsutil.sync(top)
+            time.sleep(0.01)
 
 
 def names_of_inode(directory: Path, inode: int) -> Sequence[bytes] | None:

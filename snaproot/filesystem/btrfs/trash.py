@@ -15,6 +15,8 @@ from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.binding import Subvolume
 from snaproot.filesystem.btrfs.layout import Layout
 
+_PATIENCE = 5.0  # seconds; what the kernel has not reclaimed by then it goes on reclaiming
+
 
 def throw(layout: Layout, id: str, held: frozenset[int]) -> None:
     """Take a boot environment out of sight in one durable step, then destroy it.
@@ -31,6 +33,7 @@ def throw(layout: Layout, id: str, held: frozenset[int]) -> None:
             home.rename(trashed)
         binding.sync(layout.trash)
     destroy(layout, trashed, held)
+    binding.reclaim(layout.top, seconds=_PATIENCE)
 
 
 def empty(layout: Layout, held: frozenset[int]) -> None:
