@@ -1,0 +1,159 @@
+from snaproot.environment import PackageChange
+from snaproot.packages import aptoutput
+from snaproot.packages.aptoutput import Archive
+
+SIMULATED = """\
+The following packages will be REMOVED:
+  old
+2 upgraded, 1 newly installed, 1 to remove and 0 not upgraded.
+Remv old [0.9-1]
+Inst zstd [1.5.7] (1.5.7+demo1 demo [amd64]) []
+Inst tree (2.2.1-1+demo1 demo [amd64])
+Inst libc6:i386 [2.41-1] (2.41-2 Debian:13.1/stable [i386]) [libc6:amd64 ]
+Conf tree (2.2.1-1+demo1 demo [amd64])
+Conf zstd (1.5.7+demo1 demo [amd64])
+"""
+PRINTED = """\
+Need to get 157 kB/321 kB of archives.
+After this operation, 31.9 MB of additional disk space will be used.
+'file:/srv/archive/pool/mawk_1.3%2bdemo1.deb' mawk_1.3+demo1_amd64.deb 163602 SHA256:1f07
+'http://deb.debian.org/pool/b/base.deb' base-files_2%3a13_amd64.deb 157758 SHA256:2cb0
+"""
+FAILED = """\
+pmstatus:mawk:10.0000:Preparing mawk
+Setting up debianutils (5.23.2+demo1) ...
+debianutils: a postinst that fails, on purpose
+dpkg: error processing package debianutils (--configure):
+ installed debianutils package post-installation script subprocess returned error exit status 1
+Errors were encountered while processing:
+ debianutils
+E: Sub-process /usr/bin/dpkg returned an error code (1)
+"""
+HOOKS = """\
+W: Not about hooks
+update-initramfs: Generating /boot/initrd.img-6.12.117+deb13-amd64
+cryptsetup: ERROR: Couldn't resolve device /dev/mapper/root
+W: Possible missing firmware /lib/firmware/x.bin for module y
+pmstatus:initramfs-tools:60.0:Running post-installation
+W: Couldn't identify type of root file system 'UUID=5a' for fsck hook
+W: mdadm: /etc/mdadm/mdadm.conf defines no arrays.
+I: The initramfs will attempt to resume from /dev/vda2
+E: /usr/share/initramfs-tools/hooks/zz failed with return 1.
+Setting up tree (2.2.1-1) ...
+W: said by somebody else
+"""
+STATUS = """\
+Package: dpkg
+Status: install ok installed
+Architecture: amd64
+Version: 1.22.21
+Description: the package manager
+ Version: 0 is not this
+
+Package: libc6
+Status: install ok installed
+Architecture: i386
+Version: 2.41-12
+
+Package: libc6
+Status: install ok installed
+Architecture: amd64
+Version: 2.41-12
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+
+Package: broken
+Status: install ok half-configured
+Architecture: all
+Version: 1
+
+Package: tzdata
+Status: install ok installed
+Architecture: all
+Version: 2026f-0
+"""
+
+
+def test_a_plan_has_what_comes_what_changes_and_what_goes() -> None:
+    assert aptoutput.changes(SIMULATED) == (
+        PackageChange("libc6:i386", "2.41-1", "2.41-2"),
+        PackageChange("old", "0.9-1", ""),
+        PackageChange("tree", "", "2.2.1-1+demo1"),
+        PackageChange("zstd", "1.5.7", "1.5.7+demo1"),
+    )
+
+
+def test_archives_have_exact_sizes_and_digests() -> None:
+    first, second = aptoutput.archives(PRINTED)
+    assert not first.fetched
+    uri = "http://deb.debian.org/pool/b/base.deb"
+    assert second == Archive(uri, "base-files_2%3a13_amd64.deb", 157758, "sha256", "2cb0")
+    assert second.fetched
+
+
+def test_disk_space_is_used_or_freed() -> None:
+    freed = "After this operation, 1,234 kB disk space will be freed.\n"
+    assert aptoutput.disk(PRINTED) == 31_900_000
+    assert aptoutput.disk(freed) == -1_234_000
+    assert aptoutput.disk("nothing of it\n") == 0
+
+
+def test_progress_is_found_wherever_dpkg_left_the_cursor() -> None:
+    assert aptoutput.progress("(Reading database ... 5%pmstatus:mawk:42.5000:Unpacking") == 0.425
+    assert aptoutput.progress("dlstatus:1:100.0000:Retrieving file 1 of 1") == 1.0
+    assert aptoutput.progress("Setting up mawk (1.3) ...") is None
+
+
+def test_the_package_whose_script_failed_is_named() -> None:
+    assert aptoutput.last_words(FAILED) == (
+        "debianutils: installed debianutils package post-installation script subprocess "
+        "returned error exit status 1"
+    )
+    unpack = "dpkg: error processing archive /tmp/x-VJ/08-shim_1.deb (--unpack):\n no space left\n"
+    assert aptoutput.last_words(unpack) == "shim_1.deb: no space left"
+    assert aptoutput.last_words("a\nE: Unmet dependencies.\nE: more\n") == "Unmet dependencies."
+    assert aptoutput.last_words("") == ""
+
+
+def test_distrust_in_the_words_of_both_suites() -> None:
+    for line in (
+        "W: GPG error: file:/srv demo InRelease: The following signatures couldn't be verified",
+        "Err:1 file:/srv demo InRelease Sub-process /usr/bin/sqv returned an error code (1)",
+        "E: The repository 'file:/srv demo Release' is not signed.",
+        "E: Failed to fetch file:/srv/mawk.deb  Hash Sum mismatch",
+        "E: There were unauthenticated packages and -y was used without --allow-unauthenticated",
+    ):
+        assert aptoutput.distrust(f"Get:1 something\n{line}\nafter\n") == line
+    assert aptoutput.distrust("E: Failed to fetch http://x  404  Not Found\n") == ""
+
+
+def test_sources_that_switch_checks_off_are_found_in_both_formats() -> None:
+    lax = "deb [arch=amd64 trusted=yes] http://x y z\nTypes: deb\nAllow-Insecure: yes\n"
+    strict = "deb [trusted=no] http://x y z\n# deb [trusted=yes] http://x\nTrusted: no\n"
+    assert aptoutput.lax_sources(lax) == ("trusted=yes", "allow-insecure=yes")
+    assert aptoutput.lax_sources(strict) == ()
+    assert aptoutput.lax_sources("deb [trusted+=yes,] http://x y z") == ("trusted=yes,",)
+
+
+def test_only_hooks_that_may_cost_the_boot_are_warnings() -> None:
+    assert aptoutput.hook_warnings(HOOKS) == (
+        "cryptsetup: ERROR: Couldn't resolve device /dev/mapper/root",
+        "E: /usr/share/initramfs-tools/hooks/zz failed with return 1.",
+    )
+
+
+def test_only_what_is_installed_is_listed() -> None:
+    assert aptoutput.installed(STATUS) == {
+        "dpkg": "1.22.21",
+        "libc6": "2.41-12",
+        "libc6:i386": "2.41-12",
+        "tzdata": "2026f-0",
+    }
+
+
+def test_what_is_for_machines_is_not_shown() -> None:
+    assert "pmstatus" not in aptoutput.spoken(FAILED)
+    assert "on purpose" in aptoutput.spoken(FAILED)

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from snaproot.config import Conffiles, Manager, PackageSettings
+from snaproot.errors import Refused, SnaprootError
+from snaproot.packages import detect
+from snaproot.packages.apt import Apt
+
+
+@pytest.mark.parametrize("place", ["usr/bin/apt-get", "usr/lib/sysimage/dpkg/status"])
+def test_a_debian_root_has_apt(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).touch()
+    assert detect(tmp_path, PackageSettings(conffiles=Conffiles.NEW)) == Apt(Conffiles.NEW)
+
+
+def test_an_unknown_root_is_refused_unless_told(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no package manager"):
+        detect(tmp_path, PackageSettings())
+    assert detect(tmp_path, PackageSettings(manager=Manager.APT)) == Apt()
+
+
+def test_the_database_beside_the_root_is_read_first(tmp_path: Path) -> None:
+    for place, version in (("usr/lib/sysimage/dpkg", "2"), ("var/lib/dpkg", "1")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "status").write_text(
+            f"Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: {version}\n"
+        )
+    assert Apt().installed(tmp_path) == {"a": "2"}
+    with pytest.raises(SnaprootError, match="no dpkg status"):
+        Apt().installed(tmp_path / "etc")
