@@ -197,19 +197,26 @@ def _mmdebstrap(suite: str, target: Path, debs: Path) -> None:
     settings = debs.parent / "apt.conf"
     settings.write_text(options(), encoding="utf-8")
     fetch = f"cd {debs} && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q download {' '.join(RAW)}"
-    run(
-        [
-            *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mount-proc"),
-            *("--fork", "--kill-child", "mmdebstrap", "--quiet", "--mode=root"),
-            *("--variant=minbase", "--dpkgopt=force-unsafe-io", f"--aptopt={settings}"),
-            f"--include={','.join((*PACKAGES, kernel))}",
-            f"--customize-hook={fetch}",
-            "--customize-hook=rm -f $1/etc/apt/apt.conf.d/99mmdebstrap",
-            *("--skip=check/empty", suite, str(target), *sources(suite)),
-        ],
-        extra=os.environ,
-    )
+    argv = [
+        *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mount-proc"),
+        *("--fork", "--kill-child", "mmdebstrap", "--quiet", "--mode=root"),
+        *("--variant=minbase", "--dpkgopt=force-unsafe-io", f"--aptopt={settings}"),
+        f"--include={','.join((*PACKAGES, kernel))}",
+        f"--customize-hook={fetch}",
+        "--customize-hook=rm -f $1/etc/apt/apt.conf.d/99mmdebstrap",
+        *("--skip=check/empty", suite, str(target), *sources(suite)),
+    ]
+    done = run(argv, extra=os.environ, check=False)
+    if done.status != 0:
+        raise SnaprootError(f"mmdebstrap {suite}: {_reason(done.output + done.errors)}")
     settings.unlink()
+
+
+def _reason(said: str) -> str:
+    """Find what went wrong in what mmdebstrap said: its first error, with the line before it."""
+    lines = said.splitlines()
+    first = next((n for n, line in enumerate(lines) if line.startswith("E: ")), len(lines))
+    return "; ".join(lines[max(0, first - 1) : first + 2])
 
 
 def _build(home: Path, suite: str) -> None:
