@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from snaproot.errors import Busy, SnaprootError
@@ -30,6 +31,14 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise _unwritable(path, error) from error
     finally:
         os.close(directory)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file a second name that nothing replaces, and return it."""
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
+    aside = next(name for name in names if _linked(path, name))
+    sync_directory(path.parent)
+    return aside
 
 
 def sync_directory(path: Path) -> None:
@@ -88,6 +97,12 @@ def holder(path: Path) -> str:
     finally:
         os.close(descriptor)
     return ""
+
+
+def _linked(path: Path, aside: Path) -> bool:
+    with suppress(FileExistsError):
+        os.link(path, aside)
+    return aside.samefile(path)
 
 
 def _named(descriptor: int) -> str:

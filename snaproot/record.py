@@ -5,11 +5,8 @@ format is never written over.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
-from itertools import count
 from pathlib import Path
 
 from snaproot import durable
@@ -79,16 +76,7 @@ class Records:
         """
         if not self.path.exists():
             return None
-        names = (f"{NAME}.damaged-{number}" for number in count(1))
-        aside = next(self.directory / name for name in names if self._linked(name))
-        durable.sync_directory(self.directory)
-        return aside
-
-    def _linked(self, name: str) -> bool:
-        aside = self.directory / name
-        with suppress(FileExistsError):
-            os.link(self.path, aside)
-        return aside.samefile(self.path)
+        return durable.set_aside(self.path)
 
 
 def _record_fields(record: Record) -> dict[str, object]:

@@ -12,7 +12,7 @@ ORIGIN = "salvaged"
 
 
 def salvage(layout: Layout, id: str) -> Environment:
-    """Keep the unreadable `environment.toml` as `.damaged`, and write one that can be read.
+    """Keep the unreadable `environment.toml` as `.damaged-1`, and write one that can be read.
 
     The file is written last of all at sealing, so where there is one, the root was complete. What
     it knew alone, such as the parent and the command, is only in the file that is kept.
@@ -25,7 +25,7 @@ def salvage(layout: Layout, id: str) -> Environment:
             f"{id} was never finished, or somebody took its seal; it is left as it is",
             hint="snaproot cleanup",
         )
-    durable.write(path.with_name(f"{path.name}.damaged"), path.read_bytes(), mode=0o644)
+    durable.set_aside(path)
     environment = Environment(
         id=id,
         origin=ORIGIN,
