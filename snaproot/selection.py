@@ -118,6 +118,12 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
     if wanted == seen.record.base:
         return Chosen(Step.POINT_BACK, wanted, f"it is the base, the default is {seen.default}")
     found = {environment.id: environment for environment in seen.environments}[wanted]
+    if found.standing is Standing.ORIGINAL:
+        raise Refused(
+            f"{wanted} is the root from before the adoption, and not sealed: it cannot be tried; "
+            "nothing was changed",
+            hint="choose it in the boot loader, by hand",
+        )
     if not found.complete:
         raise Refused(
             f"{wanted} is not complete ({found.damage or 'never sealed'}); nothing was changed",

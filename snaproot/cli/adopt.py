@@ -19,7 +19,11 @@ def init(
     call: Call,
     boot: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where its separate /boot is mounted, if it has one."),
+        typer.Option(
+            metavar="DIR",
+            readable=False,
+            help="Where its separate /boot is mounted, if it has one.",
+        ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:

@@ -80,7 +80,11 @@ def _common(
     ] = None,
     sysroot: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Work on the system whose top level is mounted at DIR."),
+        typer.Option(
+            metavar="DIR",
+            readable=False,
+            help="Work on the system whose top level is mounted at DIR.",
+        ),
     ] = None,
 ) -> Call:
     """Merge the common options with those given before the verb; the later one wins."""

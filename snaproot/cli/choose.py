@@ -74,7 +74,7 @@ def abandon(call: Call, dry_run: DryRun = False) -> None:
         pending = _choices(system, settle=not dry_run).record.pending
         if pending is None:
             raise NothingToDo("no deployment is pending")
-        step = Chosen(Step.ABANDON, pending.target, f"it is {pending.phase}, and abandoned")
+        step = Chosen(Step.ABANDON, pending.target, "abandoned by hand")
         _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
 
 

@@ -1,6 +1,8 @@
 """Verbs that only look: status, list, diff."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,11 +25,15 @@ EXCLUSIVE = "EXCLUSIVE is what deleting that one alone would free; what two shar
 def status(call: Call) -> ExitCode | None:
     """Show what runs, what the next boot will be, and what is pending.
 
-    Ends 4 where an interrupted deployment has to be settled first.
+    Ends 4 where an interrupted deployment has to be settled first. Anybody but root learns what
+    runs, and no more: the kernel does not let them look.
     """
     from snaproot.cli import shapes
     from snaproot.overview import look
 
+    if call.sysroot is None and os.geteuid() != 0:
+        _for_anybody(call.output)
+        return None
     with call.system() as system:
         seen = look(system)
     call.output.result(shapes.status(seen), lambda: _status(call.output, seen))
@@ -91,6 +97,17 @@ def packages_table(changes: "Sequence[PackageChange]") -> Table:
     """Make the table of package changes that `diff` and `upgrade` show."""
     rows = [(one.name, one.before or "-", one.after or "removed") for one in changes]
     return Table(("PACKAGE", "BEFORE", "AFTER"), rows)
+
+
+def _for_anybody(output: Output) -> None:
+    from snaproot.unprivileged import running
+
+    booted = running(Path("/proc/self/mountinfo").read_text())
+    output.result(
+        {"booted": booted, "restricted": True},
+        lambda: output.say(f"running    {booted or 'none of the boot environments'}"),
+    )
+    output.notice("the rest is for root: sudo snaproot status")
 
 
 def _status(output: Output, seen: "Overview") -> None:
@@ -183,7 +200,7 @@ def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
 
 def _origin(one: "Environment") -> str:
     """Say what made it, cut to what fits into a line."""
-    told = f"{one.origin} {one.command}" if one.command not in ("", one.origin) else one.origin
+    told = f"run {one.command}" if one.origin == "run" else one.origin or "-"
     return told if len(told) <= _ORIGIN else f"{told[: _ORIGIN - 1]}…"
 
 
@@ -211,4 +228,5 @@ def _diff(output: Output, found: "Difference") -> None:
     for one in found.paths:
         output.say(f"{marks[one.change]} {one.path}")
     output.say()
-    output.say(f"{len(found.packages)} packages and {len(found.paths)} paths differ")
+    packages, paths = len(found.packages), len(found.paths)
+    output.say(f"packages that differ: {packages}, paths that differ: {paths}")

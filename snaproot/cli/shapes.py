@@ -63,6 +63,7 @@ def deployment(pending: Deployment | None) -> Shape | None:
 def status(seen: Overview) -> Shape:
     """Say what is, what the next boot will be, and what has to be settled first."""
     return {
+        "restricted": False,
         "booted": seen.booted,
         "default": seen.default,
         "base": seen.record.base if seen.record else None,

@@ -157,8 +157,9 @@ def _show(
 
     shape: dict[str, object] = {"plan": shapes.plan(plan)} if plan else {}
     if made and system:
-        shape |= {"deployment": shapes.deployment(made)}
-        output.result(shape, lambda: _print_outlook(output, made, system))
+        recorded = system.records.load().pending or made
+        shape |= {"deployment": shapes.deployment(recorded)}
+        output.result(shape, lambda: _print_outlook(output, recorded, system))
     elif plan:
         output.result(shape, lambda: _print_plan(output, plan))
 
