@@ -12,22 +12,27 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from integration.powercut import Tape, mounted, recorded, write
+from integration.stopwatch import silent
 from integration.writelog import Entry, Image
 from snaproot import durable
 from snaproot.bootloader.pointer import PointerLoader
-from snaproot.environment import Environment
-from snaproot.filesystem import Workspace
+from snaproot.filesystem import Filesystem
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.record import Records
+from snaproot.staging import Staging
 from snaproot.state import Kind, Record
+from snaproot.system import System, opened
 from snaproot.transaction import Boot, Transaction
 
 COUNTER = "@snaproot/areas/var/lib/counter"
+CHANGE = (
+    *("sh", "-e", "-c"),
+    "head -c 40000 /dev/urandom > /usr/bin/new; rm -f /usr/bin/tail; echo > /etc/new; echo > /var/new",
+)
 _BOOTS = itertools.count()
 
 
@@ -42,35 +47,29 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A system that was booted: its top level, its root, and the code that works on it."""
+    """A system that was booted."""
 
-    top: Path
-    root: Path
-    boot_id: str
-    code: Code
-
-    @property
-    def filesystem(self) -> Btrfs:
-        return self.code.filesystems(Layout(self.top), self.root)
+    system: System
 
     @property
     def transaction(self) -> Transaction:
-        return self.code.transactions(
-            ledger=self.code.records(Layout(self.top).record),
-            filesystem=self.filesystem,
-            bootloader=PointerLoader(self.filesystem),
-            boot=Boot(id=self.boot_id),
-            now=lambda: datetime.now(UTC),
-            notice=lambda _: None,
-        )
+        return self.system.transaction
+
+    @property
+    def filesystem(self) -> Filesystem:
+        return self.system.filesystem
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.system.top)
 
     def counter(self) -> int:
         """Read what a service wrote to a shared area."""
-        return int((self.top / COUNTER).read_text(encoding="ascii"))
+        return int((self.system.top / COUNTER).read_text(encoding="ascii"))
 
     def count(self) -> None:
         """Let a service write to a shared area, durably."""
-        durable.write(self.top / COUNTER, str(self.counter() + 1).encode())
+        durable.write(self.system.top / COUNTER, str(self.counter() + 1).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +115,27 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
     with (
         mounted(device, home / "root", "") as root,
         mounted(device, home / "top") as top,
+        opened(top, notice=silent) as system,
     ):
-        yield Machine(top, root, f"boot-{next(_BOOTS)}", code)
+        filesystem = code.filesystems(Layout(top), root)
+        records, loader = code.records(Layout(top).record), PointerLoader(filesystem)
+        transaction = code.transactions(
+            ledger=records,
+            filesystem=filesystem,
+            bootloader=loader,
+            boot=Boot(id=f"boot-{next(_BOOTS)}"),
+            now=system.transaction.now,
+            notice=silent,
+        )
+        yield Machine(
+            replace(
+                system,
+                filesystem=filesystem,
+                bootloader=loader,
+                records=records,
+                transaction=transaction,
+            )
+        )
 
 
 # -- the story ------------------------------------------------------------------------------------
@@ -125,7 +143,8 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
 
 def stage(machine: Machine) -> None:
     """Stage a change of the root, of /etc and of an area, and arm it."""
-    machine.transaction.stage(Kind.RUN, lambda w, p: _changed(machine, w, p), arm=True)
+    build = Staging(machine.system).command(CHANGE, network=False, line=silent)
+    machine.transaction.stage(Kind.RUN, build, arm=True)
 
 
 def promote(machine: Machine) -> None:
@@ -177,18 +196,9 @@ def _take(story: Story, tape: Tape, machine: Machine, step: Step) -> None:
         story.digests[environment.id] = digest(machine.filesystem.place(environment.id).root)
 
 
-def _changed(machine: Machine, workspace: Workspace, parent: str) -> Environment:
-    (workspace.root / "usr/bin/new").write_bytes(os.urandom(40_000))
-    (workspace.root / "usr/bin/cat").unlink(missing_ok=True)
-    (workspace.root / "etc/new").write_text("new\n", encoding="ascii")
-    (workspace.areas["/var"] / "lib/added").write_text("added\n", encoding="ascii")
-    machine.filesystem.collect(workspace)
-    return Environment(id=workspace.id, parent=parent, created=datetime.now(UTC), command="change")
-
-
 def shown(machine: Machine) -> Shown:
     """Look at the disk from outside: nothing is changed."""
-    record = Records(Layout(machine.top).record).load()
+    record = Records(machine.layout.record).load()
     return Shown(record, machine.filesystem.default(), machine.counter())
 
 

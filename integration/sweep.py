@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from integration.powercut import rebuilt, recorded, write
+from integration.stopwatch import silent
 from integration.story import Code, Machine, Shown, Story, booted, digest, shown
 from integration.writelog import Cut, cuts
 from snaproot.errors import SnaprootError
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.mending import mend
 from snaproot.recovery import Do
 from snaproot.state import Deployment, Phase, Record
 
@@ -30,7 +31,7 @@ def check_found(machine: Machine, story: Story, at: int) -> None:
 
 def check_settled(machine: Machine) -> None:
     """Assert what holds once recovery is through (I1, I5): nothing is left half done."""
-    now, layout = shown(machine), Layout(machine.top)
+    now, layout = shown(machine), machine.layout
     known = {e.id: e for e in machine.filesystem.environments()}
     pending = now.record.pending
     assert now.record.work is None, "work is left"
@@ -109,11 +110,11 @@ class Sweep:
         for _ in range(4):
             with booted(device, self.home, self.code) as machine:
                 check(machine)
-                taken = machine.transaction.recover()
+                taken = mend(machine.system, silent)
                 ways += [decision.do for decision in taken]
                 if not taken[-1].reboot:
                     check_settled(machine)
-                    assert machine.transaction.recover() == taken[-1:], "the second time differs"
+                    assert mend(machine.system, silent) == taken[-1:], "the second time differs"
                     return tuple(ways)
             check = _nothing
         raise AssertionError(f"recovery wants to reboot for ever: {ways}")
