@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from integration import disk as loop
 from integration import tinyroot
 from snaproot.errors import CommandFailed
 from snaproot.filesystem import Workspace
+from snaproot.run import run
 from snaproot.sandbox import Sandbox
 
 pytestmark = pytest.mark.real
@@ -80,7 +82,9 @@ def test_the_hosts_run_and_processes_are_not_there(root: Path) -> None:
     try:
         for mark in marks:
             mark.write_text("host")
-        said = _writer(root).run(["sh", "-c", "ls /run /tmp; ls -d /proc/[0-9]*; kill -9 -1 || true"])
+        said = _writer(root).run(
+            ["sh", "-c", "ls /run /tmp; ls -d /proc/[0-9]*; kill -9 -1 || true"]
+        )
     finally:
         for mark in marks:
             mark.unlink(missing_ok=True)
@@ -127,6 +131,20 @@ def test_a_writable_root_cannot_change_the_caches(root: Path, tmp_path: Path) ->
     assert (area / "log").exists()
     sandbox.run(["touch", "/var/cache/x/downloaded"], network=True)
     assert not (cache / "downloaded").exists()
+
+
+def test_the_roots_own_disk_is_named_and_shut(tmp_path: Path) -> None:
+    with loop.disk(tmp_path) as top:
+        tinyroot.build(top / "@")
+        device = run(["findmnt", "-no", "SOURCE", str(top)]).output.strip()
+        mode = Path(device).stat().st_mode
+        inside = _writer(top / "@")
+        known = inside.run(["sh", "-c", f"test -b {device} && cat /run/blkid/blkid.tab"]).output
+        assert f'TYPE="btrfs" USAGE="filesystem">{device}<' in known
+        for attempt in (f"head -c 1 {device}", f"echo > {device}", f"chmod 666 {device}"):
+            assert inside.run(["sh", "-c", attempt], check=False).status != 0
+        assert Path(device).stat().st_mode == mode
+        assert _reader(top / "@").run(["ls", "/dev"]).output.count("loop") == 0
 
 
 def test_what_dpkg_unpacks_comes_out_right(tmp_path: Path) -> None:

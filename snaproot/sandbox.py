@@ -13,6 +13,7 @@ from pathlib import Path
 
 from snaproot import run as programs
 from snaproot import seccomp, shims
+from snaproot.devices import Devices, below
 from snaproot.errors import CommandFailed
 from snaproot.filesystem import Workspace
 from snaproot.run import Completed, Line
@@ -46,6 +47,7 @@ _DOOR = (
 
 _LOG_LIMIT = 1 << 20
 _RESOLVER = Path("/etc/resolv.conf")
+_BLKID_CACHE = "/run/blkid/blkid.tab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,13 @@ class Sandbox:
 
     Caches are writable only while the root is not: no maintainer script gets at what apt verified.
     A writable root with network is given none; it downloads into its copy of /var.
-    `devices` are shown where they are, with their links, and cannot be opened: for initramfs hooks
-    that look up the root's own.
+    The devices that a writable root is on are shown inside, for initramfs hooks that look them up;
+    they cannot be opened.
     """
 
     workspace: Workspace
     writable: bool
     caches: Mapping[str, Path] = field(default_factory=dict)
-    devices: tuple[Path, ...] = ()
 
     def run(
         self,
@@ -107,12 +108,12 @@ class Sandbox:
 class Machine:
     """What a sandbox takes from the machine: gathered by `_machine`, so that the rest is pure.
 
-    `proc` are directories of /proc to cover, `links` the names of devices under /dev, `resolver`
-    is a file and the place inside where the root looks for it.
+    `proc` are directories of /proc to cover, `resolver` is a file and the place inside where the
+    root looks for it.
     """
 
     proc: tuple[str, ...] = ()
-    links: Mapping[str, str] = field(default_factory=dict)
+    devices: Devices = field(default_factory=Devices)
     resolver: tuple[str, str] | None = None
 
 
@@ -129,7 +130,7 @@ def arguments(
         *(word for name in CAPABILITIES for word in ("--cap-add", name)),
         *_root(sandbox, network=network),
         *_kernel(machine),
-        *_devices(sandbox.devices, machine.links),
+        *_devices(machine.devices),
         *("--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108
         *("--perms", "0755", "--tmpfs", "/run", "--perms", "1777", "--dir", "/run/lock"),
         *(("--ro-bind", *machine.resolver) if machine.resolver else ()),
@@ -165,11 +166,11 @@ def _kernel(machine: Machine) -> list[str]:
     ]
 
 
-def _devices(devices: Sequence[Path], links: Mapping[str, str]) -> list[str]:
+def _devices(devices: Devices) -> list[str]:
     """Show device nodes for stat(2): every bind of bwrap's is nodev, opening one is refused."""
     return [
-        *(word for node in devices for word in ("--ro-bind", str(node), str(node))),
-        *(word for name, target in links.items() for word in ("--symlink", target, name)),
+        *(word for node in devices.nodes for word in ("--ro-bind", str(node), str(node))),
+        *(word for name, node in devices.links for word in ("--symlink", node, name)),
     ]
 
 
@@ -192,22 +193,24 @@ class _Door:
 def _entered(sandbox: Sandbox, *, network: bool, terminal: bool = False) -> Iterator[_Door]:
     """Put the shims into memory files: after a kill nothing of them is left anywhere."""
     with ExitStack() as stack:
+        machine = _machine(sandbox, network=network)
         log = _memory(stack, b"")
         files = {
             shims.SCRIPT_PLACE: _memory(stack, shims.script(f"/proc/1/fd/{log}").encode()),
             shims.APT_PLACE: _memory(stack, shims.apt_configuration().encode()),
         }
+        cache = _memory(stack, machine.devices.blkid.encode())
         calls = seccomp.program(os.uname().machine)
         filters = [_memory(stack, calls)] if calls else []
-        machine = _machine(sandbox, network=network)
         yield _Door(
             options=(
                 *arguments(sandbox, machine, network=network, terminal=terminal),
                 *_shims(files),
+                *("--file", str(cache), _BLKID_CACHE),
                 *(word for fd in filters for word in ("--seccomp", str(fd))),
                 *("--sync-fd", str(log)),
             ),
-            passed=(log, *files.values(), *filters),
+            passed=(log, cache, *files.values(), *filters),
             log=log,
         )
 
@@ -233,17 +236,9 @@ def _memory(stack: ExitStack, content: bytes) -> int:
 def _machine(sandbox: Sandbox, *, network: bool) -> Machine:
     return Machine(
         proc=tuple(name for name in _PROC if Path("/proc", name).is_dir()),
-        links=_links(sandbox.devices),
+        devices=below(sandbox.workspace.root) if sandbox.writable else Devices(),
         resolver=_resolver(sandbox.workspace.root) if network else None,
     )
-
-
-def _links(devices: Sequence[Path]) -> dict[str, str]:
-    """Find the names that udev gave these devices, and where each leads."""
-    found = [link for place in ("disk/by-*", "mapper") for link in Path("/dev").glob(f"{place}/*")]
-    wanted = {str(node) for node in devices}
-    leads = {str(link): str(link.resolve()) for link in found if link.is_symlink()}
-    return {link: node for link, node in leads.items() if node in wanted}
 
 
 def _resolver(root: Path) -> tuple[str, str] | None:

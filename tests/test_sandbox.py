@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from snaproot.devices import Devices
 from snaproot.filesystem import Workspace
 from snaproot.sandbox import CAPABILITIES, Machine, Sandbox, arguments
 
@@ -71,9 +72,9 @@ def test_no_capability_that_leads_out_is_kept() -> None:
 
 
 def test_devices_are_shown_with_their_names_and_no_access() -> None:
-    node = Path("/dev/dm-0")
-    sandbox = Sandbox(Workspace("b1", Path("/top/b1"), {}), True, devices=(node,))
-    machine = Machine(links={"/dev/mapper/root": "/dev/dm-0"})
+    sandbox = Sandbox(Workspace("b1", Path("/top/b1"), {}), writable=True)
+    devices = Devices((Path("/dev/dm-0"),), (("/dev/mapper/root", "/dev/dm-0"),))
+    machine = Machine(devices=devices)
     argv = arguments(sandbox, machine, network=False)
     assert ("--ro-bind", "/dev/dm-0", "/dev/dm-0") in _binds(argv)
     at = argv.index("/dev/mapper/root")
