@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from integration import disk, layouts
 from snaproot import adoption, fstab
 from snaproot.adoption import AdoptionPlan
-from snaproot.adoption.carving import flags
+from snaproot.adoption.carving import flags, is_placeholder
 from snaproot.environment import Standing
 from snaproot.errors import NothingToDo, Refused, SnaprootError
 from snaproot.filesystem.btrfs import binding
@@ -77,6 +77,8 @@ def check(top: Path, before: str) -> Btrfs:
     with pytest.raises(OSError, match="Read-only"):
         (layout.root(ID) / "written").touch()
     assert not os.path.lexists(top / "@snaproot.partial")
+    for place in (layout.root(ID), layout.areas):
+        assert not [path for path, *_ in os.walk(place) if is_placeholder(Path(path))]
     return filesystem
 
 
@@ -227,10 +229,13 @@ def test_a_root_at_the_top_level_gets_a_snapshot(top: Path, tmp_path: Path) -> N
 def test_no_nested_subvolume_is_lost(top: Path, tmp_path: Path) -> None:
     root = layouts.debian(top)
     layouts.docker(root)
+    (root / "tmp").rmdir()
+    layouts.subvolume(root / "tmp").chmod(0o1777)
     nested = nested_in(top, "@")
     before = untouched(top)
     adopt(top)
-    check(top, before)
+    adopted = check(top, before).place(ID).root
+    assert (adopted / "tmp").stat().st_mode & 0o7777 == 0o1777
     assert nested_in(top, "@") == nested
     with booted(top, tmp_path / "new") as new:
         for _, path, _ in nested:
@@ -451,8 +456,8 @@ def test_a_run_stopped_anywhere_is_taken_up_again(top: Path, tmp_path: Path) -> 
         with pytest.raises(Cut):
             adoption.execute(plan, top, cut_at(name))
         assert untouched(top) == before
-        if name != names[-1]:
-            assert binding.default_id(top) == default
+        moved = names.index(name) > names.index(f"make {ID} the default subvolume")
+        assert (binding.default_id(top) == default) is not moved
     adopt(top)
     check(top, before)
 
@@ -460,6 +465,8 @@ def test_a_run_stopped_anywhere_is_taken_up_again(top: Path, tmp_path: Path) -> 
 def test_a_power_cut_before_any_step_leaves_a_machine_that_boots(tmp_path: Path) -> None:
     """Take the disk as it is before each step, without a sync: the journal of a real cut."""
     images: list[Path] = []
+    home = tmp_path / f"{disk.MARK}{os.getpid()}-cut"
+    home.mkdir()
     with disk.disk(tmp_path, size="256M") as top:
         layouts.debian(top)
         run(["btrfs", "subvolume", "set-default", str(top / "@")])
@@ -468,20 +475,20 @@ def test_a_power_cut_before_any_step_leaves_a_machine_that_boots(tmp_path: Path)
         image = next(top.parent.glob("*.img"))
 
         def report(_: str) -> None:
-            copy = tmp_path / f"{disk.MARK}{os.getpid()}-{len(images)}.img"
+            copy = home / f"{disk.MARK}{len(images)}.img"
             run(["cp", "--sparse=always", str(image), str(copy)])
             images.append(copy)
 
         adoption.execute(adoption.plan(adoption.survey(top), ID), top, report)
         report("done")
-    for number, copy in enumerate(images):
+    for copy in images:
         with ExitStack() as stack:
             device = stack.enter_context(disk.attached(copy, "256M"))
             with disk.mounted(device, tmp_path / "booted", options="rw") as root:
                 assert (root / "usr/bin/busybox").is_file()
                 assert (root / "etc/fstab").is_file()
             top = stack.enter_context(disk.mounted(device, tmp_path / "cut"))
-            if number < len(images) - 1:
+            with suppress(NothingToDo):
                 adopt(top)
             check(top, before)
         copy.unlink()

@@ -134,11 +134,12 @@ def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> Non
     report(f"make {plan.id} the default subvolume")
     if Records(layout.record).load() == Record(base=plan.id):
         Btrfs(layout, None).set_default(plan.id)
+    report("tidy up")
+    _clear(top)
     report("remember that it is adopted")
     path = layout.record / ADOPTION
     noted = {**json.loads(path.read_bytes()), "unfinished": ""}
     durable.write(path, (json.dumps(noted, indent=1) + "\n").encode(), mode=0o644)
-    _clear(top)
     binding.sync(top)
 
 
