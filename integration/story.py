@@ -31,7 +31,8 @@ from snaproot.transaction import Boot, Transaction
 COUNTER = "@snaproot/areas/var/lib/counter"
 CHANGE = (
     *("sh", "-e", "-c"),
-    "head -c 40000 /dev/urandom > /usr/bin/new; rm -f /usr/bin/tail; echo > /etc/new; echo > /var/new",
+    "head -c 40000 /dev/urandom > /usr/bin/new; rm -f /usr/bin/tail;"
+    "echo new > /etc/new; echo new > /var/lib/new",
 )
 _BOOTS = itertools.count()
 
