@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Bench:
 
     machine: Machine
     served: Archive
-    before: Mapping[str, str]
+    before: dict[str, str]
 
     def root(self, id: str) -> Path:
         return self.machine.snaproot / "environments" / id / "root"
@@ -41,7 +41,7 @@ class Bench:
         return str(self.machine.status()["base"])
 
 
-def walked(machine: Machine) -> Mapping[str, str]:
+def walked(machine: Machine) -> dict[str, str]:
     """Digest, by a full walk, all that an upgrade must leave; not what serves the archive."""
     environments, areas = machine.snaproot / "environments", machine.snaproot / "areas"
     places = {id: environments / id / "root" for id in machine.ids()}

@@ -137,8 +137,7 @@ class Staging:
         return Sandbox(place, writable=False, caches=self._caches())
 
     def _writer(self, workspace: Workspace) -> Sandbox:
-        devices = (self.system.device,)
-        return Sandbox(workspace, writable=True, caches=self._caches(), devices=devices)
+        return Sandbox(workspace, writable=True, caches=self._caches())
 
     def _caches(self) -> Mapping[str, Path]:
         places = {

@@ -31,7 +31,6 @@ class System:
     records: Records
     transaction: Transaction
     cache: Path
-    device: Path
     running: bool
 
     def packages(self, root: Path) -> PackageManager:
@@ -104,7 +103,6 @@ def _wired(top: Path, *, running: bool, notice: Notice) -> System:
             tries=settings.trial.tries,
         ),
         cache=layout.cache,
-        device=mounts.device_of(top),
         running=running,
     )
 
