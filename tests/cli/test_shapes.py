@@ -1,0 +1,157 @@
+"""The JSON shapes, key by key: a script may rely on them."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import snaproot.cli
+from snaproot.bootloader import Capability
+from snaproot.cli import shapes
+from snaproot.environment import Environment, PackageChange, Standing
+from snaproot.errors import NeedsRecovery
+from snaproot.filesystem import Change, PathChange
+from snaproot.overview import Overview
+from snaproot.packages import Plan
+from snaproot.recovery import Decision, Do
+from snaproot.selection import Chosen, Step
+from snaproot.state import Deployment, Kind, LoaderView, Phase, Record
+
+MANUAL = (Path(snaproot.cli.__file__).parent / "JSON.md").read_text(encoding="utf-8")
+BASE = Environment(
+    id="b1",
+    origin="adopt",
+    command="init",
+    created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    kernel="6.1",
+    standing=Standing.PROVEN,
+    sealed=True,
+)
+DEPLOYMENT = Deployment(
+    id="d2",
+    kind=Kind.UPGRADE,
+    parent="b1",
+    base="b1",
+    target="b2",
+    created_target=True,
+    phase=Phase.ARMED,
+    tries=2,
+)
+SEEN = Overview(
+    environments=[BASE, Environment(id="b2", parent="b1", damage="torn")],
+    booted="b1",
+    default="b2",
+    loader=LoaderView(good="b2"),
+    capability=Capability(counts=False, one_shot=False, summary="cannot count"),
+    record=Record(base="b1", pending=DEPLOYMENT),
+    trouble=None,
+    next_step=Decision(Do.REPORT, "b2 is armed"),
+    at_work="",
+)
+
+
+def test_status() -> None:
+    assert shapes.status(SEEN) == {
+        "restricted": False,
+        "booted": "b1",
+        "default": "b2",
+        "base": "b1",
+        "pending": {
+            "id": "d2",
+            "kind": "upgrade",
+            "phase": "armed",
+            "parent": "b1",
+            "base": "b1",
+            "target": "b2",
+            "created_target": True,
+            "tries": 2,
+            "attempts_used": 0,
+            "reason": None,
+        },
+        "loader": {"counts": False, "one_shot": False, "summary": "cannot count"},
+        "at_work": None,
+        "interrupted": None,
+        "environments": [
+            {
+                "id": "b1",
+                "parent": None,
+                "origin": "adopt",
+                "command": "init",
+                "created": "2026-01-02T03:04:05+00:00",
+                "kernel": "6.1",
+                "standing": "proven",
+                "sealed": True,
+                "pinned": False,
+                "roles": ["running", "base"],
+                "damage": None,
+            },
+            {
+                "id": "b2",
+                "parent": "b1",
+                "origin": None,
+                "command": None,
+                "created": None,
+                "kernel": None,
+                "standing": "unproven",
+                "sealed": False,
+                "pinned": False,
+                "roles": ["default", "armed"],
+                "damage": "torn",
+            },
+        ],
+    }
+
+
+def test_space_is_only_there_where_it_was_asked_for() -> None:
+    with_space = shapes.listing(SEEN, {"b1": 7, "b2": 0})["environments"]
+    assert isinstance(with_space, list)
+    assert [one["exclusive_bytes"] for one in with_space] == [7, 0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "interrupted"),
+    [
+        ({"next_step": Decision(Do.DISCARD_WORK, "staging was cut")}, "staging was cut"),
+        ({"next_step": Decision(Do.SPEND, "given up", reboot=True)}, "given up"),
+        ({"next_step": Decision(Do.DISCARD_WORK, "cut"), "at_work": "snaproot run"}, None),
+        ({"record": None, "trouble": NeedsRecovery("torn"), "next_step": None}, "torn"),
+    ],
+)
+def test_interrupted_is_what_recover_would_settle(
+    changed: dict[str, object], interrupted: str | None
+) -> None:
+    seen = Overview(**{f.name: getattr(SEEN, f.name) for f in fields(Overview)} | changed)
+    assert shapes.status(seen)["interrupted"] == interrupted
+
+
+def test_a_plan() -> None:
+    plan = Plan((PackageChange("new", "", "1"), PackageChange("gone", "1", "")), 10, -5)
+    assert shapes.plan(plan) == {
+        "packages": [
+            {"name": "new", "before": None, "after": "1"},
+            {"name": "gone", "before": "1", "after": None},
+        ],
+        "download_bytes": 10,
+        "disk_bytes": -5,
+    }
+
+
+def test_paths_steps_and_decisions() -> None:
+    assert shapes.paths([PathChange("/a", Change.ADDED)]) == [{"path": "/a", "change": "added"}]
+    assert shapes.chosen(Chosen(Step.POINT_BACK, "b1", "so")) == {
+        "step": "point back",
+        "target": "b1",
+        "why": "so",
+    }
+    assert shapes.decisions([Decision(Do.JUDGE, "this is it")]) == [
+        {"did": "judge", "why": "this is it", "reboot": False}
+    ]
+
+
+def test_the_manual_names_every_key_and_every_word() -> None:
+    status = shapes.status(replace(SEEN, at_work="x"))
+    pieces = [shapes.environment(BASE, ()), shapes.deployment(DEPLOYMENT) or {}, status]
+    words = {key for piece in pieces for key in piece}
+    words |= {*Standing, *Step, *Phase, *Change}
+    assert not [word for word in words if f"`{word}`" not in MANUAL]
