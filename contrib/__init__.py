@@ -1,0 +1,1 @@
+"""What is around snaproot: packages, man pages, files for boot loaders."""
