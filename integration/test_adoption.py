@@ -100,6 +100,7 @@ def test_debian_is_adopted_beside_itself(top: Path, tmp_path: Path, name: str) -
     (root / "root").chmod(0o700)
     os.setxattr(root / "srv", "user.note", b"kept")
     os.chown(root / "srv", 33, 33)
+    layouts.put(root / "var/lib/apt/extended_states", "Package: tiny\n")
     before = untouched(top)
     adopt(top)
     filesystem = check(top, before)
@@ -116,7 +117,8 @@ def test_debian_is_adopted_beside_itself(top: Path, tmp_path: Path, name: str) -
         assert (new / "etc/apt/apt.conf.d/50snaproot").read_text() == (
             'Dir::State::extended_states "/usr/lib/sysimage/apt/extended_states";\n'
         )
-        assert (new / "usr/lib/sysimage/apt").is_dir()
+        assert (new / "usr/lib/sysimage/apt/extended_states").read_text() == "Package: tiny\n"
+        assert not (new / "var/lib/apt/extended_states").exists()
 
 
 def test_the_original_still_boots_as_its_fstab_says(top: Path, tmp_path: Path) -> None:

@@ -174,6 +174,8 @@ class Builder:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             if source.is_file() and not source.is_symlink():
                 run(["cp", "-a", "--reflink=auto", "--", str(source), str(target)])
+                if single.moves:
+                    carving.remove(source)
 
     def _link(self, link: StateLink) -> None:
         """Move one directory of state into the root, and link to it from the area."""

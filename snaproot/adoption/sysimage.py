@@ -87,15 +87,16 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class SingleFile:
-    """One file of state: a setting names its home, or staging carries it in and out."""
+    """One file of state: it moves if a setting names its home, else staging carries it."""
 
     path: str
     home: str
+    moves: bool
 
 
 SINGLE_FILES = (
-    SingleFile("/var/lib/apt/extended_states", f"{PLACE}/apt/extended_states"),
-    SingleFile("/var/lib/shells.state", f"{PLACE}/shells.state"),
+    SingleFile("/var/lib/apt/extended_states", f"{PLACE}/apt/extended_states", moves=True),
+    SingleFile("/var/lib/shells.state", f"{PLACE}/shells.state", moves=False),
 )
 
 _MARKS = (
