@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from snaproot import fstab
+from snaproot.adoption.decisions import How, Policy
 from snaproot.adoption.facts import (
     ActiveSwap,
     Adopted,
@@ -16,7 +17,6 @@ from snaproot.adoption.facts import (
     Survey,
     SwapFile,
 )
-from snaproot.adoption.places import How, Policy
 from snaproot.adoption.plan import plan
 from snaproot.adoption.sysimage import home, with_db_path
 from snaproot.areas import Kind

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from snaproot import areas
 from snaproot.adoption import carving
+from snaproot.adoption.decisions import AreaPlan, How, Nested, Policy
 from snaproot.adoption.facts import Found, is_within
-from snaproot.adoption.places import AreaPlan, How, Nested, Policy
 from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink

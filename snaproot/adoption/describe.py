@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from snaproot.adoption import sysimage
-from snaproot.adoption.places import AreaPlan, How, Layout, Nested, Places, Policy, is_tool
+from snaproot.adoption.decisions import AreaPlan, How, Nested, Places, Policy
+from snaproot.adoption.places import Layout, is_tool
 from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import AdoptionPlan, SwapMove
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import PurePosixPath
 
 from snaproot import areas
+from snaproot.adoption.decisions import AreaPlan, How, Nested, Places, Policy
 from snaproot.adoption.facts import Found, Mount, Root, Subvolume, Survey, is_within
 from snaproot.areas import Area, Backup, Kind
 from snaproot.errors import Refused
@@ -30,61 +30,6 @@ _SEALED = ("/usr", "/etc", "/boot", "/bin", "/sbin", "/lib", "/lib32", "/lib64",
 _PASSING = ("/tmp", "/run", "/mnt", "/media", "/proc", "/sys", "/dev")  # noqa: S108 - places
 _TOOLS = {".snapshots", "timeshift-btrfs"}
 _KINDS = (("/var/log", Kind.LOG), ("/var/cache", Kind.CACHE), ("/var/tmp", Kind.CACHE))  # noqa: S108
-
-
-class How(StrEnum):
-    """Where an area's content comes from."""
-
-    CARVED = "carved"
-    SNAPSHOT = "snapshot"
-    STAYS = "stays"
-    EMPTY = "empty"
-
-
-class Policy(StrEnum):
-    """What becomes of a nested subvolume in the adopted BE; the original keeps its own always."""
-
-    REATTACHED = "reattached"
-    AREA = "area"
-    LEFT = "left"
-
-
-@dataclass(frozen=True, slots=True)
-class AreaPlan:
-    """One area: `source` is the subvolume it comes from, `inner` the directory in it if carved."""
-
-    area: Area
-    how: How
-    source: str = ""
-    inner: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Nested:
-    """One subvolume inside what is snapshotted; `path` as the booted root sees it.
-
-    `area` (its mount) and `inner` say where a reattached one goes.
-    """
-
-    subvolume: str
-    path: str
-    policy: Policy
-    area: str = ""
-    inner: str = ""
-    readonly: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """All of it, in an order in which it can be made."""
-
-    areas: tuple[AreaPlan, ...]
-    nested: tuple[Nested, ...]
-    findings: tuple[str, ...]
-
-    @property
-    def declared(self) -> tuple[Area, ...]:
-        return tuple(plan.area for plan in self.areas)
 
 
 @dataclass(frozen=True, slots=True)

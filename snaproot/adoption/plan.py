@@ -10,15 +10,9 @@ from pathlib import PurePosixPath
 
 from snaproot import areas, fstab
 from snaproot.adoption import describe, sysimage, table
+from snaproot.adoption.decisions import How, Places, Policy
 from snaproot.adoption.facts import Found, Root, Survey
-from snaproot.adoption.places import (
-    SWAP,
-    How,
-    Layout,
-    Places,
-    Policy,
-    decided,
-)
+from snaproot.adoption.places import SWAP, Layout, decided
 from snaproot.adoption.roots import chosen
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import StateLink

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from snaproot.adoption.places import AreaPlan, Nested
+from snaproot.adoption.decisions import AreaPlan, Nested
 from snaproot.adoption.sysimage import Setting, StateLink
 from snaproot.areas import Area
 
