@@ -157,7 +157,7 @@ def all_cuts(story: Story) -> Sequence[Cut]:
 
 
 def telling(story: Story, most: int) -> Sequence[Cut]:
-    """Choose a few cuts: first those that a step had promised something at, then all over."""
+    """Choose a few cuts: those that a step had promised something at, then all, the last first."""
     found = all_cuts(story)
     promised = [cut for cut in found if story.promised(cut.at)]
-    return [*evenly(promised, most // 4), *evenly(found, most)]
+    return [*evenly(promised, most // 4), *reversed(evenly(found, most))]
