@@ -7,9 +7,12 @@ from snaproot import durable
 from snaproot.bootloader import Capability
 from snaproot.environment import Environment
 from snaproot.errors import NeedsRecovery, SnaprootError
-from snaproot.recovery import Decision, recovered
+from snaproot.recovery import Decision, Do, recovered
 from snaproot.state import Deployment, LoaderView, Record
 from snaproot.system import System
+
+_BOOKKEEPING = {Do.NOTE_TRIAL, Do.NOTE_ATTEMPTS}
+"""Steps that only write down what happened: nothing was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,10 @@ class Overview:
         """Say what `recover` would have to settle; empty where nothing is, or while at work."""
         if self.trouble is not None:
             return str(self.trouble)
-        settled = self.next_step is None or (self.next_step.final and not self.next_step.reboot)
-        return "" if settled or self.at_work else self.next_step.why  # type: ignore[union-attr]
+        step = self.next_step
+        if step is None or self.at_work or (step.final and not step.reboot):
+            return ""
+        return "" if step.do in _BOOKKEEPING else step.why
 
     def roles(self, id: str) -> tuple[str, ...]:
         """Say what a boot environment is right now, in the words of the manual."""
