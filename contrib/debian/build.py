@@ -213,6 +213,12 @@ def completion(python: Path, shell: str) -> bytes:
     return text.encode()
 
 
+def manual(python: Path, time: int) -> str:
+    """Let the packaged snaproot describe itself; nothing that its help imports is compiled."""
+    render = str(SOURCE / "contrib/man/render.py")
+    return run([sys.executable, "-I", "-B", render, str(python), str(time)])
+
+
 def changelog(release: str, suite: str, time: int) -> str:
     """Render the one entry of deb-changelog(5) that a build has."""
     date = format_datetime(datetime.fromtimestamp(time, UTC))
@@ -230,8 +236,7 @@ def fill(tree: Path, suite: Suite, release: str, time: int) -> None:
     for pattern, directory in SHIPPED:
         for path in sorted(SOURCE.glob(pattern)):
             write(tree / directory / path.name, path.read_bytes())
-    for path in sorted((SOURCE / "contrib/man").glob("*.8")):
-        write(tree / f"usr/share/man/man8/{path.name}.gz", zipped(path.read_text()))
+    write(tree / "usr/share/man/man8/snaproot.8.gz", zipped(manual(python, time)))
     for shell, target in COMPLETIONS.items():
         write(tree / target, completion(python, shell))
     for name in EMPTY:
