@@ -18,6 +18,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from snaproot.filesystem import Change, PathChange
@@ -37,15 +39,16 @@ _TYPES = {
 }
 _FIELDS = 6
 _TAIL = 128
-_CHUNK = 1 << 20
 _SLACK = 1 << 20
 """Bytes that a list may grow by before it is worth writing anew."""
+_FEW = 200
+"""Files that are not worth a pool of threads."""
 _UNLISTED = b"etc"
 
 
 def write(target: Path, root: Path) -> str:
     """List every file of `root` in `target`, and return the digest of the list."""
-    section = bytearray().join(_entry(path, state_of(root, path)) for path in walk(root))
+    section = _section(root, walk(root))
     return _finish(target, section, "", len(section))
 
 
@@ -57,9 +60,9 @@ def extend(target: Path, parent: Path, digest: str, root: Path, candidates: Iter
     chain, first = _trailer(parent)
     if chain != digest:
         raise ValueError(f"{parent} is not what its digest says")
-    if parent.stat().st_size > 2 * first + _SLACK:
-        return _rewrite(target, parent, digest, root, candidates)
-    section = bytearray().join(_line(root, path) for path in sorted(candidates))
+    section = _section(root, sorted(candidates))
+    if parent.stat().st_size + len(section) > 2 * first + _SLACK:
+        return _rewrite(target, load(parent, digest), section)
     target.unlink(missing_ok=True)
     clone(parent, target)
     return _finish(target, section, digest, first)
@@ -88,12 +91,12 @@ def compare(lines: Mapping[bytes, bytes], root: Path, report: Report) -> list[Pa
     """Recompute everything and name what differs; reports the fraction done."""
     found: set[bytes] = set()
     changes: list[PathChange] = []
-    for number, path in enumerate(walk(root)):
+    for number, (path, state) in enumerate(_states(root, walk(root))):
         report(min(1.0, number / max(1, len(lines))))
         found.add(path)
         if path not in lines:
             changes.append(_changed(path, Change.ADDED))
-        elif lines[path] != state_of(root, path):
+        elif lines[path] != state:
             changes.append(_changed(path, Change.CHANGED))
     changes += (_changed(path, Change.REMOVED) for path in lines.keys() - found)
     report(1.0)
@@ -124,19 +127,46 @@ def walk(root: Path, start: bytes = b"") -> Iterator[bytes]:
                     pending.append(path)
 
 
-def state_of(root: Path, path: bytes) -> bytes:
-    """Describe one file as the list does: type, mode, owner, attributes and content."""
-    full = os.fsencode(root) + b"/" + path
-    found = os.lstat(full)
-    fields = (
-        _TYPES[stat.S_IFMT(found.st_mode)],
-        b"%04o" % stat.S_IMODE(found.st_mode),
-        b"%d" % found.st_uid,
-        b"%d" % found.st_gid,
-        _attributes(full),
-        _content(full, found),
-    )
-    return b" ".join(fields)
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A root that nobody writes; no link in it is followed, the last part of a path included."""
+
+    root: Path
+    directories: dict[bytes, bool] = field(default_factory=lambda: {b"": True})
+
+    def status(self, path: bytes) -> os.stat_result | None:
+        """Look at one path; None if there is nothing by that name."""
+        if not self._is_directory(path.rpartition(b"/")[0]):
+            return None
+        try:
+            return os.lstat(self._full(path))
+        except FileNotFoundError:
+            return None
+
+    def state(self, path: bytes) -> bytes | None:
+        """Describe one file as the list does: type, mode, owner, attributes and content."""
+        found = self.status(path)
+        if found is None:
+            return None
+        full = self._full(path)
+        fields = (
+            _TYPES[stat.S_IFMT(found.st_mode)],
+            b"%04o" % stat.S_IMODE(found.st_mode),
+            b"%d" % found.st_uid,
+            b"%d" % found.st_gid,
+            _attributes(full),
+            _content(full, found),
+        )
+        return b" ".join(fields)
+
+    def _is_directory(self, path: bytes) -> bool:
+        if path not in self.directories:
+            found = self.status(path)
+            self.directories[path] = found is not None and stat.S_ISDIR(found.st_mode)
+        return self.directories[path]
+
+    def _full(self, path: bytes) -> bytes:
+        return os.fsencode(self.root) + b"/" + path
 
 
 def printable(path: bytes) -> str:
@@ -167,14 +197,12 @@ def _attributes(full: bytes) -> bytes:
     return digest.hexdigest().encode()
 
 
-def _rewrite(
-    target: Path, parent: Path, digest: str, root: Path, candidates: Iterable[bytes]
-) -> str:
-    lines = load(parent, digest)
-    for path in candidates:
-        _apply(lines, _line(root, path))
-    section = bytearray().join(_entry(path, state) for path, state in lines.items())
-    return _finish(target, section, "", len(section))
+def _rewrite(target: Path, lines: Lines, section: bytearray) -> str:
+    """Write one section anew, where what changed has come to outweigh what did not."""
+    for line in section.splitlines(keepends=True):
+        _apply(lines, bytes(line))
+    whole = bytearray().join(_entry(path, state) for path, state in lines.items())
+    return _finish(target, whole, "", len(whole))
 
 
 def _finish(target: Path, section: bytearray, previous: str, first: int) -> str:
@@ -198,16 +226,26 @@ def _trailer(source: Path) -> tuple[str, int]:
         file.seek(max(0, size - _TAIL))
         last = file.read().split(b"\n")[-2:]
     parts = last[0].split(b" ")
-    if last[1:] != [b""] or parts[0] != b"=":
+    if last[1:] != [b""] or parts[0] != b"=" or len(parts) != len(("=", "CHAIN", "SIZE")):
         raise ValueError(f"{source} is cut short")
     return parts[1].decode("ascii"), int(parts[2])
 
 
-def _line(root: Path, path: bytes) -> bytes:
-    try:
-        return _entry(path, state_of(root, path))
-    except (FileNotFoundError, NotADirectoryError):
-        return b"- %s\n" % _escaped(path)
+def _section(root: Path, paths: Iterable[bytes]) -> bytearray:
+    return bytearray().join(
+        b"- %s\n" % _escaped(path) if state is None else _entry(path, state)
+        for path, state in _states(root, paths)
+    )
+
+
+def _states(root: Path, paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+    """Describe many files; on every processor, as hashing releases the interpreter's lock."""
+    tree, known = Tree(root), [*paths]
+    if len(known) < _FEW:
+        yield from ((path, tree.state(path)) for path in known)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from zip(known, pool.map(tree.state, known), strict=True)
 
 
 def _entry(path: bytes, state: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The text of `environment.toml`. Pure; unknown keys are kept, and written back."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from snaproot.environment import FORMAT, Digests, Environment, PackageChange, Standing
@@ -28,7 +28,7 @@ def parse(text: str, id: str) -> Environment:
         standing=Standing(_text(data, "standing")),
         pinned=data.get("pinned") is True,
         sealed=data.get("sealed") is True,
-        packages=tuple(_package(line) for line in _texts(data, "packages")),
+        packages=tuple(_package(line) for line in _text(data, "packages").splitlines()),
         digests=_digests(data.get("digests", {})),
         state_changed=_texts(data, "state_changed"),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
@@ -36,7 +36,7 @@ def parse(text: str, id: str) -> Environment:
 
 
 def render(environment: Environment) -> str:
-    """Write one environment as TOML, the format number first; a damaged one is misuse.
+    """Write one environment as TOML; a damaged one is misuse.
 
     Bytes that are no UTF-8 are written as escapes.
     """
@@ -55,7 +55,6 @@ def render(environment: Environment) -> str:
         "pinned": environment.pinned,
         "sealed": environment.sealed,
         "state_changed": [_printable(path) for path in environment.state_changed],
-        "packages": [_line(change) for change in environment.packages],
     }
     digests = environment.digests
     tables = {
@@ -65,7 +64,8 @@ def render(environment: Environment) -> str:
             "initramfs": digests.initramfs,
         }
     }
-    return tomli_w.dumps({**plain, **environment.extra, **tables})
+    packages = _literal("packages", [_line(change) for change in environment.packages])
+    return packages + tomli_w.dumps({**plain, **environment.extra, **tables})
 
 
 def _check_format(data: Mapping[str, object]) -> None:
@@ -94,6 +94,14 @@ def _digests(table: object) -> Digests:
     if not isinstance(table, dict):
         raise ValueError("digests is no table")  # noqa: TRY004 - of the text, not of an argument
     return Digests(_text(table, "files"), _text(table, "kernel"), _text(table, "initramfs"))
+
+
+def _literal(key: str, lines: Sequence[str]) -> str:
+    """Write lines as one literal text: listing a thousand environments reads this much faster."""
+    text = "".join(f"{line}\n" for line in lines)
+    if "'''" in text:
+        raise RuntimeError(f"{key} cannot be written: {text!r}")
+    return f"{key} = '''\n{text}'''\n"
 
 
 def _line(change: PackageChange) -> str:

@@ -91,6 +91,18 @@ def subvolume_id(path: Path) -> int:
         return int(btrfsutil.subvolume_id(path))
 
 
+def subvolume_path(top: Path, id: int) -> str | None:
+    """Name the subvolume of that number from the top level; None if there is none."""
+    if id == TOP_LEVEL:
+        return ""
+    try:
+        return str(btrfsutil.subvolume_path(top, id))
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise failure(f"look for subvolume {id}", error) from error
+
+
 def is_subvolume(path: Path) -> bool:
     """Tell whether there is a subvolume at exactly this path."""
     try:

@@ -1,7 +1,7 @@
 """The shared areas while a target is staged: throw-away copies, and what staging left in them."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.comparison import compare
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.cloning import copy, copy_attributes
+from snaproot.inside import Inside
 
 _KEPT_BELOW = "/var"
 _EMPTIED = (
@@ -24,7 +25,7 @@ _EMPTIED = (
     "/var/lib/systemd/catalog",
 )
 """Of these only new directories are kept: services expect them, their content is nobody's."""
-_CARRIED = {"/var/lib/shells.state": "usr/lib/sysimage/shells.state"}
+_CARRIED = {"/var/lib/shells.state": "/usr/lib/sysimage/shells.state"}
 """Single files that belong to the root, but are replaced by rename where a link would not last."""
 
 
@@ -52,7 +53,7 @@ def copy_areas(layout: Layout, id: str) -> Mapping[str, Path]:
             binding.snapshot(layout.top / area.subvolume, reference, read_only=True)
             copies[area.mount] = layout.copies(id) / area.name
             binding.snapshot(reference, copies[area.mount])
-    _carry_in(layout.root(id), copies)
+    _carry_in(Inside(layout.root(id), copies))
     return copies
 
 
@@ -63,7 +64,8 @@ def collect(layout: Layout, id: str) -> Collected:
         binding.delete(additions)
     binding.create(additions)
     binding.sync(layout.top)
-    _carry_out(layout, id)
+    copies = {area.mount: layout.copies(id) / area.name for area in declared(layout)}
+    _carry_out(Inside(layout.root(id), copies))
     changes: dict[str, Change] = {}
     keeper = _Keeper(additions)
     for area in declared(layout):
@@ -155,34 +157,41 @@ def _drop_copies(layout: Layout, id: str) -> None:
             directory.rmdir()
 
 
-def _carry_in(root: Path, copies: Mapping[str, Path]) -> None:
-    for place, kept in _carried(copies):
-        with binding.translated(f"carry {place}"):
-            if (root / kept).is_file() and place.parent.is_dir():
-                place.unlink(missing_ok=True)
-                copy(root / kept, place)
+def _carry_in(inside: Inside) -> None:
+    for shared, own in _CARRIED.items():
+        with binding.translated(f"carry {own} to {shared}"):
+            _carry(_place(inside, own), _place(inside, shared))
 
 
-def _carry_out(layout: Layout, id: str) -> None:
-    copies = {a.mount: layout.copies(id) / a.name for a in declared(layout)}
-    for place, kept in _carried(copies):
-        target = layout.root(id) / kept
-        with binding.translated(f"carry {place}"):
-            if place.is_file() and target.parent.is_dir() and not _same(place, target):
-                target.unlink(missing_ok=True)
-                copy(place, target)
+def _carry_out(inside: Inside) -> None:
+    for shared, own in _CARRIED.items():
+        with binding.translated(f"carry {shared} to {own}"):
+            _carry(_place(inside, shared), _place(inside, own))
 
 
-def _carried(copies: Mapping[str, Path]) -> Iterator[tuple[Path, str]]:
-    for inside, kept in _CARRIED.items():
-        mounts = [m for m in copies if _is_below(inside, m)]
-        if mounts:
-            mount = max(mounts, key=len)
-            yield copies[mount] / PurePosixPath(inside).relative_to(mount), kept
+def _carry(source: Path | None, target: Path | None) -> None:
+    if source is None or target is None or not _is_plain(source) or _same(source, target):
+        return
+    target.unlink(missing_ok=True)
+    copy(source, target)
+
+
+def _place(inside: Inside, path: str) -> Path | None:
+    """Say where a root would put a file; None where it has no such directory."""
+    directory, _, name = path.rpartition("/")
+    try:
+        found = inside.locate(directory)
+    except OSError:
+        return None
+    return found / name if found.is_dir() else None
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.is_file() and one.read_bytes() == other.read_bytes()
+    return _is_plain(other) and one.read_bytes() == other.read_bytes()
 
 
 def _is_emptied(area: Area, path: str) -> bool:

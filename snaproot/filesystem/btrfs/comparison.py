@@ -9,7 +9,7 @@ from snaproot.errors import SnaprootError
 from snaproot.filesystem import Change
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.sendstream import Difference, parse
-from snaproot.filesystem.manifest import state_of, walk
+from snaproot.filesystem.manifest import Tree, walk
 from snaproot.run import pipe
 
 
@@ -19,17 +19,19 @@ def candidates(older: Path, newer: Path) -> frozenset[bytes]:
     Raises SnaprootError where `btrfs send` fails.
     """
     difference = _sent(older, newer)
+    before, after = Tree(older), Tree(newer)
     paths = {*difference.touched, *difference.gone}
-    for before, after in difference.moved:
-        paths |= {*_tree(older, before), *_tree(newer, after)}
+    for old, new in difference.moved:
+        paths |= {*_whole(before, old), *_whole(after, new)}
     for path in difference.touched:
-        paths |= {*_other_names(newer, path)}
+        paths |= {*_other_names(after, path)}
     return frozenset(paths)
 
 
 def compare(older: Path, newer: Path) -> Mapping[bytes, Change]:
     """Tell what became of each path that really differs; a new timestamp alone is no change."""
-    changes = {path: _change(older, newer, path) for path in candidates(older, newer)}
+    before, after = Tree(older), Tree(newer)
+    changes = {path: _change(before, after, path) for path in candidates(older, newer)}
     return {path: change for path, change in changes.items() if change is not None}
 
 
@@ -52,44 +54,37 @@ def _sent(older: Path, newer: Path) -> Difference:
     return found[0]
 
 
-def _tree(root: Path, path: bytes) -> Iterator[bytes]:
-    found = _status(root, path)
+def _whole(tree: Tree, path: bytes) -> Iterator[bytes]:
+    found = tree.status(path)
     if found is not None and stat.S_ISDIR(found.st_mode):
-        yield from walk(root, path)
+        yield from walk(tree.root, path)
     else:
         yield path
 
 
-def _other_names(root: Path, path: bytes) -> Iterator[bytes]:
+def _other_names(tree: Tree, path: bytes) -> Iterator[bytes]:
     """Find the other names of a changed file: the stream says only one of them."""
-    found = _status(root, path)
-    if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink == 1:
+    found = tree.status(path)
+    if found is None or stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
         return
-    names = binding.names_of_inode(root, found.st_ino)
+    names = binding.names_of_inode(tree.root, found.st_ino)
     if names is not None:
         yield from names
     else:
-        yield from (name for name in walk(root) if _is_inode(root, name, found.st_ino))
+        yield from (name for name in walk(tree.root) if _is_inode(tree, name, found.st_ino))
 
 
-def _is_inode(root: Path, path: bytes, inode: int) -> bool:
-    found = _status(root, path)
+def _is_inode(tree: Tree, path: bytes, inode: int) -> bool:
+    found = tree.status(path)
     return found is not None and found.st_ino == inode
 
 
-def _change(older: Path, newer: Path, path: bytes) -> Change | None:
-    before, after = _status(older, path), _status(newer, path)
+def _change(older: Tree, newer: Tree, path: bytes) -> Change | None:
+    before, after = older.status(path), newer.status(path)
     if before is None or after is None:
         if before is after:
             return None
         return Change.ADDED if before is None else Change.REMOVED
     if stat.S_ISREG(before.st_mode) and before.st_size != after.st_size:
         return Change.CHANGED
-    return None if state_of(older, path) == state_of(newer, path) else Change.CHANGED
-
-
-def _status(root: Path, path: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(os.fsencode(root) + b"/" + path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return None if older.state(path) == newer.state(path) else Change.CHANGED

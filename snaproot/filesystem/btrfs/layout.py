@@ -74,7 +74,11 @@ class Layout:
         return self.home(id) / "additions"
 
     def metadata(self, id: str) -> Path:
-        return self.home(id) / "environment.toml"
+        return Path(self.metadata_name(id))
+
+    def metadata_name(self, id: str) -> str:
+        """Name it as plain text, which is fast to make."""
+        return f"{self.top}/{_ENVIRONMENTS}/{id}/environment.toml"
 
     def files(self, id: str) -> Path:
         """Name the list of file digests."""
@@ -94,6 +98,11 @@ class Layout:
     def inside(self, path: Path) -> str:
         """Name a path as the filesystem does: from the top level."""
         return str(path.relative_to(self.top)).removeprefix(".")
+
+
+def root_subvolume(id: str) -> str:
+    """Name the root of a boot environment from the top level."""
+    return f"{_ENVIRONMENTS}/{id}/root"
 
 
 def environment_of(subvolume: str) -> str | None:

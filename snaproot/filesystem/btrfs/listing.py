@@ -10,7 +10,7 @@ from snaproot.errors import Refused
 from snaproot.filesystem import metadata
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.binding import Subvolume
-from snaproot.filesystem.btrfs.layout import Layout, environment_of
+from snaproot.filesystem.btrfs.layout import Layout, environment_of, root_subvolume
 
 SUBVOLUME = "subvolume"
 """The key of `Environment.extra` with the path of an original root, from the top level."""
@@ -40,7 +40,8 @@ def sealed(layout: Layout, id: str) -> Environment:
     environment = existing(layout, id)
     if not environment.complete or not environment.sealed:
         why = environment.damage or "it is not sealed"
-        raise Refused(f"{id} cannot be used: {why}; nothing was changed")
+        hint = "snaproot recover" if environment.damage else ""
+        raise Refused(f"{id} cannot be used: {why}; nothing was changed", hint=hint)
     return environment
 
 
@@ -53,15 +54,11 @@ def root_of(layout: Layout, environment: Environment) -> Path:
 
 def named(layout: Layout, subvolume: int) -> str | None:
     """Name the boot environment whose root has this number."""
-    if subvolume != binding.TOP_LEVEL:
-        paths = {found.id: found.path for found in binding.subvolumes(layout.top)}
-        path = paths.get(subvolume)
-        if path is None:
-            return None
-        if (ours := environment_of(path)) is not None:
-            return ours
-    else:
-        path = ""
+    path = binding.subvolume_path(layout.top, subvolume)
+    if path is None:
+        return None
+    if (ours := environment_of(path)) is not None:
+        return ours
     originals = (e for e in environments(layout) if e.standing is Standing.ORIGINAL)
     return next((e.id for e in originals if _original_path(e) == path), None)
 
@@ -77,10 +74,10 @@ def _roots(layout: Layout) -> Mapping[str, Subvolume]:
 
 def _environment(layout: Layout, id: str, roots: Mapping[str, Subvolume]) -> Environment:
     environment = _read(layout, id)
+    if environment.standing is not Standing.ORIGINAL:
+        return _judged(environment, roots.get(root_subvolume(id)))
     path = layout.inside(root_of(layout, environment))
-    if not path:
-        return _judged(environment, binding.subvolume(layout.top))
-    return _judged(environment, roots.get(path))
+    return _judged(environment, roots.get(path) if path else binding.subvolume(layout.top))
 
 
 def _judged(environment: Environment, root: Subvolume | None) -> Environment:
@@ -98,8 +95,8 @@ _MISSING = "environment.toml is missing"
 
 def _read(layout: Layout, id: str) -> Environment:
     try:
-        text = layout.metadata(id).read_bytes().decode()
-        return metadata.parse(text, id)
+        with open(layout.metadata_name(id), "rb") as file:  # noqa: PTH123 - a thousand, fast
+            return metadata.parse(file.read().decode(), id)
     except FileNotFoundError:
         return Environment(id=id, damage=_MISSING)
     except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """The end of staging: a root that nobody writes any more, and what it was when that began."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 from snaproot import durable
@@ -73,9 +74,9 @@ def _freeze(layout: Layout, id: str) -> None:
     root, pristine = layout.root(id), layout.etc_pristine(id)
     if binding.is_subvolume(pristine):
         binding.delete(pristine)
-    if (root / "usr").is_dir():
+    with suppress(FileNotFoundError):
         # systemd's ConditionNeedsUpdate= compares this time (systemd.unit(5))
-        os.utime(root / "usr")
+        os.utime(root / "usr", follow_symlinks=False)
     binding.sync(layout.top)
     binding.snapshot(layout.etc(id), pristine, read_only=True)
     if binding.is_subvolume(layout.additions(id)):

@@ -123,7 +123,8 @@ class _Tree:
 
     def play(self, command: int, attributes: dict[int, bytes]) -> None:
         """Apply one command."""
-        if _PATH not in attributes:
+        needed = {_PATH, _PATH_TO} if command == Command.RENAME else {_PATH}
+        if not needed <= attributes.keys():
             raise ValueError(f"command {command} of the send stream names no path")
         path = attributes[_PATH]
         if command in _MAKING:
