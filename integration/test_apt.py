@@ -99,12 +99,14 @@ def _snapshot(bench: Bench) -> None:
 
 
 def _generation(subvolume: Path) -> str:
+    run(["btrfs", "filesystem", "sync", str(subvolume)])
     shown = run(["btrfs", "subvolume", "show", str(subvolume)]).output
     return next(line for line in shown.splitlines() if "Generation" in line and "@" not in line)
 
 
 def test_an_upgrade_goes_into_the_target_alone(bench: Bench) -> None:
     bench.archive.publish(*recipes.GOOD)
+    run(["btrfs", "property", "set", str(bench.parent), "ro", "true"])
     before, parent = bench.versions(bench.parent), _generation(bench.parent)
     steps: list[Progress] = []
     bench.fetched()
@@ -121,7 +123,6 @@ def test_an_upgrade_goes_into_the_target_alone(bench: Bench) -> None:
     assert (bench.target / recipes.MARK).is_file()
     assert steps[-1].fraction == 1.0
     assert bench.versions(bench.parent) == before
-    run(["sync"])
     assert _generation(bench.parent) == parent
 
 
@@ -194,25 +195,31 @@ def _trusted_by_line(bench: Bench) -> None:
     )
 
 
-WRONG: tuple[Callable[[Bench], None], ...] = (
-    _unsigned,
-    _wrongly_signed,
-    _wrongly_signed_later,
-    _tampered,
-    _unsigned_and_allowed,
-    _trusted_by_source,
-    _trusted_by_line,
+# Each with the words of the wall that holds, and whether an index was good before.
+WRONG: tuple[tuple[Callable[[Bench], None], str, bool], ...] = (
+    (_unsigned, "does not trust", False),
+    (_wrongly_signed, "does not trust", False),
+    (_wrongly_signed_later, "does not trust", True),
+    (_tampered, "does not trust", True),
+    (_unsigned_and_allowed, "does not trust", False),
+    (_trusted_by_source, "switches signature checks off", False),
+    (_trusted_by_line, "switches signature checks off", False),
 )
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__.strip("_"))
-def test_what_is_not_signed_is_not_applied(bench: Bench, wrong: Callable[[Bench], None]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "words", "indexed"), WRONG, ids=[case[0].__name__.strip("_") for case in WRONG]
+)
+def test_what_is_not_signed_is_not_applied(
+    bench: Bench, wrong: Callable[[Bench], None], words: str, indexed: bool
+) -> None:
     bench.archive.publish(recipes.SCRIPT)
     before = bench.versions(bench.target)
     wrong(bench)
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match=words):
         bench.upgraded()
     assert bench.versions(bench.target) == before
+    assert any((bench.home / "cache/apt/lists").glob("*_Packages*")) is indexed
 
 
 def test_what_was_fetched_is_applied_without_network_and_as_it_was(bench: Bench) -> None:

@@ -229,7 +229,8 @@ def test_a_shell_has_the_callers_terminal_and_cannot_type_into_it(root: Path) ->
     child, terminal = pty.fork()
     if child == 0:
         script = "test -t 0 && echo a-terminal; cat /proc/self/status | grep Seccomp:"
-        os._exit(_writer(root).interactive(["sh", "-c", script]))
+        status = _writer(root).interactive(["sh", "-i", "-c", script])
+        os._exit(status if os.tcgetpgrp(0) == os.getpgrp() else 99)
     said = _read_all(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert "a-terminal" in said

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from snaproot.errors import CommandFailed, SnaprootError
@@ -131,12 +132,26 @@ def interactive(
     pass_fds: Sequence[int] = (),
 ) -> int:
     """Run with the caller's own terminal, and return the status."""
+    with _terminal_kept():
+        try:
+            return subprocess.run(
+                [*argv], env=environment(extra), pass_fds=pass_fds, check=False
+            ).returncode
+        except FileNotFoundError as error:
+            raise _missing(argv) from error
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Take the terminal back: a shell in a process namespace cannot name the group it was from."""
+    ours = os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
     try:
-        return subprocess.run(
-            [*argv], env=environment(extra), pass_fds=pass_fds, check=False
-        ).returncode
-    except FileNotFoundError as error:
-        raise _missing(argv) from error
+        yield
+    finally:
+        if ours:
+            before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, os.getpgrp())
+            signal.signal(signal.SIGTTOU, before)
 
 
 def _missing(argv: Sequence[str]) -> SnaprootError:
