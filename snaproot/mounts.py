@@ -22,7 +22,7 @@ def top_level_of_root() -> Iterator[Path]:
     _leave_shared_mounts()
     device = device_of(Path("/"))
     _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run(["mount", "-t", "btrfs", "-o", "subvolid=5", str(device), str(_TOP)])
+    run(["mount", "-t", "btrfs", "-o", "subvolid=5,noatime", str(device), str(_TOP)])
     try:
         yield _TOP
     finally:

@@ -1,6 +1,8 @@
 """How a target is built: change it in the sandbox, prove that it can boot, describe it."""
 
+import hashlib
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,12 +10,13 @@ from pathlib import Path
 
 from snaproot import fstab
 from snaproot.adoption import sysimage
-from snaproot.environment import Environment, PackageChange
+from snaproot.environment import Digests, Environment, PackageChange
 from snaproot.errors import CommandFailed, NothingToDo, Refused
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
 from snaproot.packages import PackageManager, Plan, Report
-from snaproot.proof import prove
+from snaproot.packages.aptoutput import hook_warnings
+from snaproot.proof import Proof, prove
 from snaproot.run import Line, run
 from snaproot.sandbox import Sandbox
 from snaproot.state import Kind
@@ -63,6 +66,7 @@ class Staging:
 
         def build(workspace: Workspace, parent: str) -> Environment:
             outcome = manager.upgrade(self._writer(workspace), report)
+            self._tell_kept_away(outcome.shimmed)
             return self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
 
         return build
@@ -73,7 +77,9 @@ class Staging:
         def build(workspace: Workspace, parent: str) -> Environment:
             done = self._writer(workspace).stream(argv, line, network=network)
             _check(argv, done.status, done.output)
-            return self._finished(workspace, parent, Kind.RUN, " ".join(argv), ())
+            self._tell_kept_away(done.shimmed)
+            warnings = hook_warnings(done.output)
+            return self._finished(workspace, parent, Kind.RUN, shlex.join(argv), warnings)
 
         return build
 
@@ -99,6 +105,8 @@ class Staging:
             links=_state_links(source),
             warnings=warnings,
         )
+        for line in proof.told:
+            system.transaction.notice(line)
         collected = system.filesystem.collect(workspace)
         return Environment(
             id=workspace.id,
@@ -108,8 +116,13 @@ class Staging:
             created=system.transaction.now(),
             kernel=proof.kernel,
             packages=self._package_changes(source.root, workspace.root),
+            digests=_boot_digests(workspace.root, proof),
             state_changed=(*collected.changed, *collected.removed),
         )
+
+    def _tell_kept_away(self, shimmed: Sequence[str]) -> None:
+        for command in dict.fromkeys(shimmed):
+            self.system.transaction.notice(f"kept from the machine: {command}")
 
     def _package_changes(self, before: Path, after: Path) -> tuple[PackageChange, ...]:
         manager = self._manager()
@@ -151,6 +164,16 @@ class Staging:
 def _check(argv: Sequence[str], status: int, output: str) -> None:
     if status != 0:
         raise CommandFailed(tuple(argv), status, output)
+
+
+def _boot_digests(root: Path, proof: Proof) -> Digests:
+    """Take the digests that arming compares with what the loader will read."""
+    inside = Inside(root)
+    found = []
+    for path in (proof.image, proof.initramfs):
+        with inside.locate(path).open("rb") as file:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return Digests(kernel=found[0], initramfs=found[1])
 
 
 def _state_links(place: Workspace) -> Mapping[str, str]:
