@@ -19,7 +19,11 @@ class Outlook:
         """Say what is staged, what the next boot does, what returns by itself, how to drop it."""
         if self.deployment.phase is Phase.STAGED:
             return self._staged()
-        return [self._armed(), *self._next_boot(), self._dropped()]
+        return [self._armed(), *self.after_arming()]
+
+    def after_arming(self) -> list[str]:
+        """Say what becomes of the next boot, and how to drop it."""
+        return [*self._next_boot(), self._dropped()]
 
     def _staged(self) -> list[str]:
         target = self.deployment.target

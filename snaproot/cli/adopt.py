@@ -70,9 +70,9 @@ def _print_plan(output: Output, plan: "AdoptionPlan") -> None:
     kernel = f", Linux {plan.kernel}" if plan.kernel else ""
     output.say(f"{plan.os or 'A root'}{kernel}, in {plan.root or 'the top level'}:")
     for number, step in enumerate(plan.steps, 1):
-        output.say(f"{number:>3}. {step}")
+        output.paragraph(f"{number:>3}. {step}", indent=5)
     for finding in plan.findings:
-        output.say(f"note: {finding}")
+        output.paragraph(f"note: {finding}", indent=6)
     output.say(f"{size(plan.needed)} are needed.")
 
 

@@ -67,16 +67,12 @@ def _common(
     context: typer.Context,
     *,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; for scripts.")
+        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS",
-            min=0,
-            help="Wait this long for another snaproot (60).",
-        ),
+        typer.Option(metavar="SECONDS", help="Wait this long for another snaproot (60)."),
     ] = None,
     sysroot: Annotated[
         Path | None,

@@ -187,5 +187,6 @@ def _print_result(call: Call, system: "System") -> None:
         )
     else:
         loader, tries = system.bootloader.capability(), system.config.trial.tries
-        for line in Outlook(record.pending, loader, tries, system.running).lines():
+        outlook = Outlook(record.pending, loader, tries, system.running)
+        for line in outlook.after_arming():
             call.output.paragraph(line)

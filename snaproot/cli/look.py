@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from snaproot.state import Deployment
 
 _ORIGIN = 40  # characters
-EXCLUSIVE = "EXCLUSIVE is what deleting that one alone would free; what two share counts for none."
+EXCLUSIVE = (
+    "EXCLUSIVE: file data that deleting this one alone would free; what is shared counts for none."
+)
 
 
 @verb("snaproot status", "snaproot status --json", "snaproot --sysroot /mnt status")

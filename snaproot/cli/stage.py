@@ -25,7 +25,11 @@ StageOnly = Annotated[
 ]
 Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
 
-_SHELL = ("/bin/sh", "-c", 'exec "$(command -v bash || command -v sh)"')
+_SHELL = (
+    *("/bin/sh", "-c"),
+    # Debian's prompt shows this word, so that nobody takes the copy for the running system.
+    'export debian_chroot=target; exec "$(command -v bash || command -v sh)"',
+)
 
 
 @verb(
@@ -53,8 +57,7 @@ def upgrade(
         if dry_run:
             _show(call.output, plan=plan)
             return
-        if not call.yes:
-            _print_plan(call.output, plan)
+        _print_plan(call.output, plan)
         call.agreed("Build this in a new boot environment?")
         with call.output.progress() as report, _kept(system):
             staging.check_space(plan)
@@ -168,10 +171,9 @@ def _print_plan(output: Output, plan: "Plan") -> None:
     if output.json:
         return
     output.table(packages_table(plan.changes))
-    output.say(
-        f"{len(plan.changes)} packages; {size(plan.download)} to download, "
-        f"{size(plan.disk)} more on disk"
-    )
+    number = f"{len(plan.changes)} package{'s' * (len(plan.changes) != 1)}"
+    disk = f"{size(abs(plan.disk))} {'less' if plan.disk < 0 else 'more'} on disk"
+    output.say(f"{number}; {size(plan.download)} to download, {disk}.")
 
 
 def _print_outlook(output: Output, made: "Deployment", system: "System") -> None:
