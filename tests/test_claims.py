@@ -14,13 +14,13 @@ TARGETS = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.M
 
 
 def functions(path: Path) -> set[str]:
-    """Name the tests of a file, those in classes as `Class::test`."""
+    """Name the tests of a file: functions, classes, and `Class::test`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             inner = (f.name for f in node.body if isinstance(f, ast.FunctionDef))
-            found |= {f"{node.name}::{name}" for name in inner}
+            found |= {node.name, *(f"{node.name}::{name}" for name in inner)}
     return found
 
 
