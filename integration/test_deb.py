@@ -178,6 +178,19 @@ def test_every_library_loads_on_the_suites_python(installed: Root) -> None:
     installed.run(f"python{build.SUITES[installed.suite].python}", "-IBS", "-c", code)
 
 
+def test_bash_completes_a_command(installed: Root) -> None:
+    script = f". /{build.COMPLETIONS['bash']}; COMP_WORDS=(snaproot up) COMP_CWORD=1"
+    asked = f'{script}; _snaproot_completion snaproot; echo "${{COMPREPLY[@]}}"'
+    assert "upgrade" in installed.run("bash", "-c", asked).output.split()
+
+
+@pytest.mark.parametrize(
+    ("shell", "first"), [("zsh", "#compdef snaproot"), ("fish", "complete --command snaproot")]
+)
+def test_other_shells_find_their_completion(installed: Root, shell: str, first: str) -> None:
+    assert (installed.path / build.COMPLETIONS[shell]).read_text().startswith(first)
+
+
 def test_dpkg_finds_its_own_checksums(installed: Root) -> None:
     assert installed.run("dpkg", "--verify", "snaproot").output == ""
 
