@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with adopted(tmp_path_factory.mktemp("shared")) as lent:
         lent("run", "touch", "/usr/lib/marker")
         yield lent
+
+
+def configured(machine: Machine, settings: str) -> Machine:
+    """Give a machine settings: /run is its alone, in a mount namespace of its own."""
+    script = """
+mount -t tmpfs none /run
+mkdir /run/snaproot
+printf %s "$1" > /run/snaproot/snaproot.toml
+shift
+exec "$@"
+"""
+    return replace(machine, prefix=("unshare", "-m", "sh", "-e", "-c", script, "sh", settings))
 
 
 def pending(machine: Machine) -> dict[str, object] | None:
@@ -209,7 +222,8 @@ def test_pins_keep_from_cleanup_and_say_when_there_is_nothing_to_do(machine: Mac
 
 
 def test_cleanup_removes_what_retention_no_longer_keeps(machine: Machine) -> None:
-    for number in range(6):
+    machine = configured(machine, "[retention]\nunproven = 0\n")
+    for number in range(3):
         machine("run", "touch", f"/usr/lib/marker{number}")
     stacked = machine.ids()
     machine("cleanup", status=2)
@@ -322,12 +336,7 @@ def test_a_record_of_a_newer_snaproot_is_left_alone(machine: Machine) -> None:
 
 
 def test_a_typo_in_the_configuration_is_named_with_its_line(shared: Machine) -> None:
-    # /run is ours alone in a mount namespace of its own.
-    script = (
-        "mount -t tmpfs none /run && mkdir /run/snaproot && "
-        "printf '[trial]\\ntrys = 3\\n' > /run/snaproot/snaproot.toml && exec \"$@\""
-    )
-    machine = Machine(shared.top, ("unshare", "-m", "sh", "-c", script, "sh"))
+    machine = configured(shared, "[trial]\ntrys = 3\n")
     said = machine.refused("status", status=2)
     assert "/run/snaproot/snaproot.toml:2: " in said
     assert "trys" in said
