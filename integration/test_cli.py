@@ -164,6 +164,15 @@ def lock_free(machine: Machine) -> int:
     return 0 if durable.holder(machine.snaproot / "record/lock") else 4
 
 
+def test_what_is_not_applied_to_shared_areas_is_told(machine: Machine) -> None:
+    letter = machine.snaproot / "areas/home/user/letter"
+    message = machine("run", "sh", "-c", "echo gone > /home/user/letter")
+    assert "not applied: /home/user/letter." in message.out
+    assert letter.read_text() == "Dear all\n"
+    quiet = machine("run", "--json", "touch", "/usr/lib/marker").json
+    assert quiet["not_applied"] == []
+
+
 # -- looking
 
 

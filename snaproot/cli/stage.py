@@ -25,6 +25,7 @@ StageOnly = Annotated[
 ]
 Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
 
+_SHOWN = 8  # paths; --json has them all
 _SHELL = (
     *("/bin/sh", "-c"),
     # Debian's prompt shows this word, so that nobody takes the copy for the running system.
@@ -161,8 +162,9 @@ def _show(
     shape: dict[str, object] = {"plan": shapes.plan(plan)} if plan else {}
     if made and system:
         recorded = system.records.load().pending or made
-        shape |= {"deployment": shapes.deployment(recorded)}
-        output.result(shape, lambda: _print_outlook(output, recorded, system))
+        untouched = _not_applied(system, recorded.target)
+        shape |= {"deployment": shapes.deployment(recorded), "not_applied": list(untouched)}
+        output.result(shape, lambda: _print_outlook(output, recorded, system, untouched))
     elif plan:
         output.result(shape, lambda: _print_plan(output, plan))
 
@@ -176,9 +178,23 @@ def _print_plan(output: Output, plan: "Plan") -> None:
     output.say(f"{number}; {size(plan.download)} to download, {disk}.")
 
 
-def _print_outlook(output: Output, made: "Deployment", system: "System") -> None:
+def _not_applied(system: "System", target: str) -> tuple[str, ...]:
+    """Name what the target's copy of the shared areas had changed, for it is dropped."""
+    found = {one.id: one.state_changed for one in system.filesystem.environments()}
+    return found[target]
+
+
+def _print_outlook(
+    output: Output, made: "Deployment", system: "System", untouched: tuple[str, ...]
+) -> None:
     from snaproot.outlook import Outlook
 
+    if untouched:
+        more = f" and {len(untouched) - _SHOWN} more" if len(untouched) > _SHOWN else ""
+        output.paragraph(
+            "Changed in a copy of what is shared, and not applied: "
+            f"{', '.join(untouched[:_SHOWN])}{more}."
+        )
     loader, tries = system.bootloader.capability(), system.config.trial.tries
     for line in Outlook(made, loader, tries, system.running).lines():
         output.paragraph(line)
