@@ -3,7 +3,8 @@
 PYTHON := .venv/bin/python
 # A killed make takes what it runs with it, which then cleans up.
 ALIVE := setpriv --pdeathsig TERM
-PYTEST := $(ALIVE) $(PYTHON) -m pytest -q
+# One seed for all workers, or what a test makes from a set has another name in each.
+PYTEST := $(ALIVE) env PYTHONHASHSEED=0 $(PYTHON) -m pytest -q
 
 help:
 	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
@@ -23,7 +24,7 @@ demo: ready
 	@$(ALIVE) $(PYTHON) -m integration.demo
 
 test: ready
-	@$(PYTEST) -n 2 --dist worksteal --durations 10 -m 'not slow' </dev/null
+	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not slow' </dev/null
 
 check: ready
 	@$(PYTHON) -m ruff check .
