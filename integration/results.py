@@ -66,6 +66,7 @@ def machine() -> list[str]:
         f"{_system()}, Linux {platform.release()}",
         f"{len(os.sched_getaffinity(0))} x {_processor()}, {memory:.0f} GiB of memory",
         run(["btrfs", "--version"]).output.splitlines()[0],
+        f"load average over the last 15 minutes {os.getloadavg()[2]:.1f}, the measuring included",
     ]
 
 
@@ -81,6 +82,7 @@ def lines(section: Section) -> list[str]:
         "",
         *([section.notes, ""] if section.notes else []),
         *(f"- **Not kept:** {promise}" for promise in section.broken),
+        *([""] if section.broken else []),
         *(f"    {command}" for command in section.commands),
     ]
 
