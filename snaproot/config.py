@@ -182,7 +182,7 @@ def load(directories: Sequence[Path] = DIRECTORIES) -> Config:
 def sources(directories: Sequence[Path]) -> list[Path]:
     """List the files that count, in the order in which they are laid over each other.
 
-    The same name in a later directory shadows; there a link to /dev/null takes it away.
+    The same name in a later directory shadows; a link to /dev/null there is an empty file.
     """
     main: dict[str, Path] = {}
     drop_ins: dict[str, Path] = {}
@@ -190,8 +190,7 @@ def sources(directories: Sequence[Path]) -> list[Path]:
         main.update((n, directory / n) for n in _names(directory) if n == NAME)
         beside = directory / f"{NAME}.d"
         drop_ins.update((n, beside / n) for n in _names(beside) if _drop_in(n))
-    files = [*main.values(), *(drop_ins[name] for name in sorted(drop_ins))]
-    return [path for path in files if os.path.realpath(path) != os.devnull]
+    return [*main.values(), *(drop_ins[name] for name in sorted(drop_ins))]
 
 
 def _names(directory: Path) -> list[str]:
