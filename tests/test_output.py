@@ -131,8 +131,10 @@ def test_anything_else_does_not(answer: str) -> None:
 
 
 def test_with_json_nobody_is_asked_even_on_a_terminal() -> None:
-    with terminal() as sitting, pytest.raises(UsageError):
-        sitting.output(json=True).agreed("Go?")
+    with terminal() as sitting:
+        os.write(sitting.person, b"y\n")
+        with pytest.raises(UsageError):
+            sitting.output(json=True).agreed("Go?")
 
 
 def test_a_pipe_gets_each_step_once() -> None:
