@@ -86,6 +86,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(bench: Bench) -
         assert "MiB are needed" in bench.machine.refused("upgrade", "-y", status=3)
     finally:
         full.unlink()
+        run(["btrfs", "filesystem", "sync", str(bench.machine.top)])
     assert walked(bench.machine) == bench.before
 
 
