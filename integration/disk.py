@@ -38,10 +38,10 @@ def disk(directory: Path, *, size: str = "512M") -> Iterator[Path]:
 def attached(image: Path, size: str) -> Iterator[str]:
     """Create an image of that size and yield the loop device that serves it.
 
-    The name of the image has to carry the mark.
+    The name of the image has to carry the mark, its directory's the mark and our process id.
     """
-    if MARK not in image.name:
-        raise RuntimeError(f"{image} could not be found again")
+    if MARK not in image.name or not _alive(image):
+        raise RuntimeError(f"{image} would be taken for what a killed run left")
     run(["truncate", "-s", size, str(image)])
     device = run(["losetup", "--find", "--show", str(image)]).output.strip()
     try:

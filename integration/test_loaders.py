@@ -68,8 +68,9 @@ def outside(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     for name in ("esp/EFI/debian/grub.cfg", "esp/EFI/BOOT/BOOTX64.EFI", "boot/grub/grubenv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{name}, as it was\n")
-    image = tmp_path / f"{loop.MARK}mbr.img"
-    with loop.attached(image, "8M") as device:
+    home = tmp_path / f"{loop.MARK}{os.getpid()}-disk"
+    home.mkdir()
+    with loop.attached(home / f"{loop.MARK}mbr.img", "8M") as device:
         Path(device).write_bytes(b"\xeb\x63" + b"m" * 508 + b"\x55\xaa" + b"gap" * 4096)
         yield tmp_path, device
 
