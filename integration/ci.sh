@@ -13,7 +13,7 @@ step() {
     shift
     echo "=== $name"
     start=$(date +%s)
-    { "$@" 2>&1; echo "status $?"; } | tee "$log" | grep -v '^status [0-9]*$'
+    { "$@" 2>&1; echo "status $?"; } | tee "$log" | grep --line-buffered -v '^status [0-9]*$'
     status=$(sed -n 's/^status //p' "$log" | tail -n 1)
     passed=$((passed + $(counted passed)))
     skipped=$((skipped + $(counted skipped)))
