@@ -12,7 +12,9 @@ from types import FrameType
 
 import pytest
 
-from integration.bed import BtrfsBench, bed
+from integration.bed import AREAS, BtrfsBench, bed
+from snaproot import areas
+from snaproot.areas import Area
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Change, PathChange, manifest
@@ -213,6 +215,32 @@ class TestCollecting:
         bench.filesystem().collect(workspace)
         assert not (tmp_path / "shells.state").exists()
 
+    def test_no_link_of_one_area_leads_another_out(self, bench: BtrfsBench, tmp_path: Path) -> None:
+        inner = Area(name="db", subvolume="@snaproot/areas/db", mount="/var/lib/db")
+        declared = areas.render([*AREAS, inner])
+        binding.create(bench.layout.top / inner.subvolume)
+        (bench.layout.record / areas.NAME).write_text(declared, encoding="utf-8")
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        workspace = bench.create(NEW)
+        (workspace.areas["/var"] / "lib/db").symlink_to(outside)
+        (workspace.areas["/var/lib/db"] / "sub").mkdir()
+        (workspace.areas["/var/lib/db"] / "sub/file").write_text("content")
+        with pytest.raises(SnaprootError, match="keep /var/lib/db"):
+            bench.filesystem().collect(workspace)
+        assert list(outside.iterdir()) == []
+        bench.filesystem().discard(NEW)
+
+    def test_a_subvolume_that_staging_made_in_an_area_is_told(self, bench: BtrfsBench) -> None:
+        workspace = bench.create(NEW)
+        machines = workspace.areas["/var"] / "lib/machines"
+        binding.create(machines)
+        (machines / "file").write_text("content")
+        binding.create(machines / "deeper")
+        collected = bench.filesystem().collect(workspace)
+        assert set(collected.changed) == {"/var/lib/machines", "/var/lib/machines/deeper"}
+        assert not [path for path in subvolumes(bench) if "machines" in path]
+
     def test_sealing_before_collecting_is_misuse(self, bench: BtrfsBench) -> None:
         bench.create(NEW)
         with pytest.raises(RuntimeError):
@@ -233,6 +261,17 @@ def _names(path: Path) -> list[str]:
 
 
 class TestSealing:
+    @pytest.mark.parametrize("place", ["usr/lib/pool", "etc/pool"])
+    def test_a_subvolume_that_staging_made_in_the_root_is_refused(
+        self, bench: BtrfsBench, place: str
+    ) -> None:
+        workspace = bench.create(NEW)
+        binding.create(workspace.root / place)
+        bench.filesystem().collect(workspace)
+        with pytest.raises(Refused, match=f"/{place} is a subvolume"):
+            bench.filesystem().seal(described(NEW))
+        bench.filesystem().discard(NEW)
+
     def test_only_what_changed_is_added_to_the_list(self, bench: BtrfsBench) -> None:
         workspace = bench.create(NEW)
         for number in range(50):
@@ -378,6 +417,26 @@ class TestMetadata:
         )
         bench.layout.metadata(BASE).unlink()
         assert "missing" in found(bench.filesystem(), BASE).damage
+
+    @pytest.mark.parametrize("left", [(), ("root",), ("environment.toml",)])
+    def test_what_was_never_finished_is_not_salvaged(
+        self, bench: BtrfsBench, left: tuple[str, ...]
+    ) -> None:
+        bench.layout.home(NEW).mkdir()
+        for name in left:
+            (bench.layout.home(NEW) / name).mkdir()
+        with pytest.raises(Refused, match="never finished"):
+            bench.filesystem().salvage(NEW)
+
+    def test_it_is_salvaged_without_its_list_of_files(self, bench: BtrfsBench) -> None:
+        staged(bench)
+        bench.layout.metadata(NEW).write_bytes(b"garbage")
+        bench.layout.files(NEW).unlink()
+        salvaged = bench.filesystem().salvage(NEW)
+        assert salvaged.complete
+        assert salvaged.created is None
+        with pytest.raises(Refused, match="cannot be believed"):
+            bench.filesystem().verify(NEW, lambda _: None)
 
 
 class TestOriginal:

@@ -1,6 +1,8 @@
 """The shared areas while a target is staged: throw-away copies, and what staging left in them."""
 
+import errno
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,6 +14,7 @@ from snaproot.filesystem import Change, Collected
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.comparison import compare
 from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.btrfs.trash import subvolumes_below
 from snaproot.filesystem.cloning import copy, copy_attributes
 from snaproot.inside import Inside
 
@@ -83,7 +86,10 @@ def collect(layout: Layout, id: str) -> Collected:
 def _collect_area(layout: Layout, id: str, area: Area, keeper: "_Keeper") -> dict[str, Change]:
     """Keep what is to be kept; return the rest, by absolute path."""
     older, newer = layout.references(id) / area.name, layout.copies(id) / area.name
-    told: dict[str, Change] = {}
+    told = {
+        str(PurePosixPath(area.mount, nested.relative_to(newer))): Change.ADDED
+        for nested in _nested(layout, newer)
+    }
     binding.set_read_only(newer, read_only=True)
     if binding.subvolume(newer).changed == binding.subvolume(older).changed:
         return told
@@ -105,6 +111,7 @@ class _Keeper:
     additions: Path
     kept: list[str] = field(default_factory=list)
     linked: dict[tuple[str, int], Path] = field(default_factory=dict)
+    real: set[Path] = field(default_factory=set)
     directories: list[tuple[Path, Path]] = field(default_factory=list)
 
     def keep(self, area: Area, copied: Path, path: str) -> None:
@@ -128,14 +135,20 @@ class _Keeper:
                 copy_attributes(source, target)
 
     def _above(self, source: Path, target: Path, mount: str) -> None:
-        if target.exists():
+        """Make the directories above: areas meet here, and a link of one may stand in the way."""
+        if target == self.additions or target in self.real:
             return
-        if target == self.additions / mount.lstrip("/"):
-            target.parent.mkdir(parents=True, exist_ok=True)
+        inside = target.is_relative_to(self.additions / mount.lstrip("/"))
+        self._above(source.parent if inside else source, target.parent, mount)
+        if os.path.lexists(target):
+            if not stat.S_ISDIR(target.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
+        elif inside:
+            copy(source, target)
+            self.directories.append((source, target))
         else:
-            self._above(source.parent, target.parent, mount)
-        copy(source, target)
-        self.directories.append((source, target))
+            target.mkdir()
+        self.real.add(target)
 
     def _put(self, area: str, source: Path, target: Path) -> bool:
         found = source.lstat()
@@ -151,10 +164,22 @@ def _drop_copies(layout: Layout, id: str) -> None:
         for area in declared(layout):
             place = directory / area.name
             if binding.is_subvolume(place):
-                binding.set_read_only(place, read_only=False)
-                binding.delete(place)
+                _delete(layout, place)
         with binding.translated(f"remove {directory}"):
             directory.rmdir()
+
+
+def _nested(layout: Layout, place: Path) -> Sequence[Path]:
+    """List the subvolumes that staging made below a copy, as systemd-tmpfiles(8) does."""
+    return [layout.top / found.path for found in subvolumes_below(layout, place)[1:]]
+
+
+def _delete(layout: Layout, place: Path) -> None:
+    doomed = (place, *_nested(layout, place))
+    for subvolume in doomed:
+        binding.set_read_only(subvolume, read_only=False)
+    for subvolume in reversed(doomed):
+        binding.delete(subvolume)
 
 
 def _carry_in(inside: Inside) -> None:

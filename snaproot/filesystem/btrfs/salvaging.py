@@ -6,6 +6,7 @@ from snaproot import durable
 from snaproot.environment import Digests, Environment
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding, listing, sealing
+from snaproot.filesystem.btrfs.binding import Subvolume
 from snaproot.filesystem.btrfs.layout import Layout
 
 ORIGIN = "salvaged"
@@ -18,18 +19,14 @@ def salvage(layout: Layout, id: str) -> Environment:
     it knew alone, such as the parent and the command, is only in the file that is kept.
     Raises Refused where the root is not read-only, or there is no file at all.
     """
-    path = layout.metadata(id)
-    root = binding.subvolume(layout.root(id))
-    if not path.exists() or not root.read_only:
-        raise Refused(
-            f"{id} was never finished, or somebody took its seal; it is left as it is",
-            hint="snaproot cleanup",
-        )
+    path, root = layout.metadata(id), _root(layout, id)
+    if root is None or not path.exists():
+        raise Refused(f"{id} was never finished, or somebody took its seal; it is left as it is")
     durable.set_aside(path)
     environment = Environment(
         id=id,
         origin=ORIGIN,
-        created=datetime.fromtimestamp(int(layout.files(id).stat().st_mtime), UTC),
+        created=_created(layout, id),
         kernel=_kernel(layout, id),
         sealed=True,
         digests=Digests(files=_last_digest(layout, id)),
@@ -37,6 +34,19 @@ def salvage(layout: Layout, id: str) -> Environment:
     )
     sealing.describe(layout, environment)
     return listing.existing(layout, id)
+
+
+def _root(layout: Layout, id: str) -> Subvolume | None:
+    """Look at its root; None where there is none, or one that is not read-only."""
+    if not binding.is_subvolume(layout.root(id)):
+        return None
+    root = binding.subvolume(layout.root(id))
+    return root if root.read_only else None
+
+
+def _created(layout: Layout, id: str) -> datetime | None:
+    files = layout.files(id)
+    return datetime.fromtimestamp(int(files.stat().st_mtime), UTC) if files.is_file() else None
 
 
 def _kernel(layout: Layout, id: str) -> str:
@@ -48,6 +58,8 @@ def _kernel(layout: Layout, id: str) -> str:
 
 def _last_digest(layout: Layout, id: str) -> str:
     """Read the digest that the list of files ends with; loading it checks all that is before."""
+    if not layout.files(id).is_file():
+        return ""
     with layout.files(id).open("rb") as file:
         ends = [line for line in file if line.startswith(b"= ")]
     return ends[-1].split(b" ")[1].decode("ascii", "replace") if ends else ""

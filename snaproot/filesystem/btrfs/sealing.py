@@ -11,6 +11,7 @@ from snaproot.filesystem import PathChange, manifest, metadata
 from snaproot.filesystem.btrfs import binding, listing
 from snaproot.filesystem.btrfs.comparison import candidates
 from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.btrfs.trash import subvolumes_below
 from snaproot.filesystem.manifest import Report
 
 GENERATION = "generation"
@@ -27,6 +28,7 @@ def seal(layout: Layout, environment: Environment) -> Environment:
         raise RuntimeError(f"{id} is sealed before its areas were collected")
     if listing.existing(layout, id).sealed:
         raise RuntimeError(f"{id} is sealed already")
+    _refuse_nested(layout, id)
     _freeze(layout, id)
     described = replace(
         environment,
@@ -67,6 +69,18 @@ def verify(layout: Layout, id: str, report: Report) -> list[PathChange]:
     except (OSError, ValueError) as error:
         raise Refused(f"the list of {id}'s files cannot be believed: {error}") from error
     return manifest.compare(lines, layout.root(id), report)
+
+
+def _refuse_nested(layout: Layout, id: str) -> None:
+    """Raise Refused for a subvolume in the root: no seal covers it, and no snapshot takes it."""
+    root, etc = layout.root(id), layout.etc(id)
+    for found in subvolumes_below(layout, root):
+        place = layout.top / found.path
+        if place not in {root, etc}:
+            raise Refused(
+                f"/{place.relative_to(root)} is a subvolume of its own, which cannot be sealed",
+                hint="make it a plain directory, or keep it in a shared area",
+            )
 
 
 def _freeze(layout: Layout, id: str) -> None:
