@@ -5,13 +5,17 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from integration.machine import Machine, adopted, unadopted
 from snaproot import durable
+from snaproot.drafts import staging
+from snaproot.record import Records
 from snaproot.run import run
+from snaproot.state import Kind
 
 pytestmark = pytest.mark.real
 
@@ -150,6 +154,19 @@ def test_what_a_kill_left_is_seen_and_recovered(machine: Machine) -> None:
     assert "interrupted" in machine("recover").out
     assert machine.ids() == [first]
     machine("status")
+
+
+def test_recover_discards_what_was_cut_before_it_had_a_root(machine: Machine) -> None:
+    (first,) = machine.ids()
+    records = Records(machine.snaproot / "record")
+    record = records.load()
+    work = staging(Kind.RUN, record, [first], datetime.now(UTC))
+    records.save(record.working(work))
+    (machine.snaproot / "environments" / work.target).mkdir()
+    said = machine("recover").out
+    assert f"staging of {work.target} was interrupted" in said
+    assert "left as it is" not in said
+    assert machine.ids() == [first]
 
 
 def wait_until_free(machine: Machine) -> None:

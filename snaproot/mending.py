@@ -8,6 +8,7 @@ from dataclasses import replace
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.recovery import Decision
+from snaproot.state import Record
 from snaproot.system import System
 from snaproot.transaction import Notice
 
@@ -19,16 +20,17 @@ def mend(system: System, notice: Notice) -> list[Decision]:
     a newer snaproot wrote.
     """
     try:
-        base = system.records.load().base
+        record = system.records.load()
     except NeedsRecovery as error:
-        base = _rebuild_record(system, error, notice)
+        record = _rebuild_record(system, error, notice)
+    unfinished = record.work.target if record.work else None  # recovery discards it
     for environment in system.filesystem.environments():
-        if environment.damage:
-            _salvage(system, environment, base, notice)
+        if environment.damage and environment.id != unfinished:
+            _salvage(system, environment, record.base, notice)
     return system.transaction.recover()
 
 
-def _rebuild_record(system: System, damage: SnaprootError, notice: Notice) -> str:
+def _rebuild_record(system: System, damage: SnaprootError, notice: Notice) -> Record:
     notice(str(damage))
     _believe_default(system, notice)
     aside = system.records.set_aside()
@@ -36,7 +38,7 @@ def _rebuild_record(system: System, damage: SnaprootError, notice: Notice) -> st
         notice(f"what was there is kept as {aside.name}")
     record = system.transaction.rebuild()
     notice(f"made a new record from what the filesystem shows: the base is {record.base}")
-    return record.base
+    return record
 
 
 def _believe_default(system: System, notice: Notice) -> None:
