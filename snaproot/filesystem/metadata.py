@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from snaproot.environment import FORMAT, Digests, Environment, PackageChange, Standing
 
@@ -17,13 +17,12 @@ def parse(text: str, id: str) -> Environment:
     """Read one environment. Raises ValueError, with the reason, on damage or a newer format."""
     data = tomllib.loads(text)
     _check_format(data)
-    created = data.get("created")
     return Environment(
         id=id,
         parent=_text(data, "parent"),
         origin=_text(data, "origin"),
         command=_text(data, "command"),
-        created=created if isinstance(created, datetime) else None,
+        created=_time(data.get("created")),
         kernel=_text(data, "kernel"),
         standing=Standing(_text(data, "standing")),
         pinned=data.get("pinned") is True,
@@ -50,7 +49,7 @@ def render(environment: Environment) -> str:
         "origin": environment.origin,
         "command": _printable(environment.command),
         **({"created": environment.created} if environment.created else {}),
-        "kernel": environment.kernel,
+        "kernel": _printable(environment.kernel),
         "standing": str(environment.standing),
         "pinned": environment.pinned,
         "sealed": environment.sealed,
@@ -88,6 +87,13 @@ def _texts(data: Mapping[str, object], key: str) -> tuple[str, ...]:
     if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
         raise ValueError(f"{key} is no list of texts")
     return tuple(values)
+
+
+def _time(value: object) -> datetime | None:
+    """Take a time without a zone, as somebody may have written it by hand, for UTC."""
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _digests(table: object) -> Digests:

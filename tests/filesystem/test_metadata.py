@@ -55,6 +55,16 @@ def test_names_that_are_no_utf8_stay_toml() -> None:
     assert parse(text.decode(), "b1").state_changed == ("/var/\\xfe",)
 
 
+def test_a_kernel_that_is_no_utf8_stays_toml() -> None:
+    text = render(Environment(id="b1", kernel="6.1-\udcff")).encode()
+    assert parse(text.decode(), "b1").kernel == "6.1-\\xff"
+
+
+def test_a_time_without_a_zone_is_taken_for_utc() -> None:
+    text = "format = 1\nstanding = 'proven'\ncreated = 2026-01-02T03:04:05\n"
+    assert parse(text, "b1").created == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
 def test_a_damaged_one_is_not_written() -> None:
     with pytest.raises(RuntimeError):
         render(Environment(id="b1", damage="staging was not finished"))
