@@ -34,10 +34,16 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Give a damaged file a second name that nothing replaces, and return it."""
+    """Give a damaged file a second name that nothing replaces, and return it.
+
+    Raises SnaprootError where that cannot be done.
+    """
     names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
-    aside = next(name for name in names if _linked(path, name))
-    sync_directory(path.parent)
+    try:
+        aside = next(name for name in names if _linked(path, name))
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return aside
 
 
@@ -78,7 +84,8 @@ def locked(path: Path, what: str, *, wait: float = 60.0) -> Iterator[None]:
         _acquire(descriptor, time.monotonic() + wait)
         with suppress(OSError):  # a full disk must not keep anybody from cleaning up
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{what} (process {os.getpid()})".encode(), 0)
+            name = f"{what} (process {os.getpid()})"
+            os.pwrite(descriptor, name.encode(errors="surrogateescape"), 0)
         yield
     finally:
         os.close(descriptor)

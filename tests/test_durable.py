@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snaproot.durable import holder, locked, make_directory, sync_directory, write
+from snaproot.durable import holder, locked, make_directory, set_aside, sync_directory, write
 from snaproot.errors import Busy, ExitCode, SnaprootError
 
 
@@ -148,6 +148,18 @@ def test_who_waits_long_enough_gets_it(tmp_path: Path) -> None:
         order.append(holder(path))
     waiting.join()
     assert [name.split()[0] for name in order] == ["first", "second"]
+
+
+def test_a_command_that_is_no_utf8_can_hold_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with locked(lock, "run \udcff"):
+        assert holder(lock).startswith("run ")
+
+
+def test_a_file_that_cannot_be_set_aside_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "record.json").mkdir()
+    with pytest.raises(SnaprootError, match="cannot write"):
+        set_aside(tmp_path / "record.json")
 
 
 def test_a_failure_inside_gives_the_lock_back(tmp_path: Path) -> None:
