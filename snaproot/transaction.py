@@ -122,11 +122,15 @@ class Transaction:
         return self._finish_promotion()
 
     def promote_booted(self, kind: Kind) -> Record:
-        """Make the boot environment that runs the base, judged where it runs."""
+        """Make the boot environment that runs the base, judged where it runs.
+
+        Raises Refused where it is not sealed (the original), or was changed since.
+        """
         record = self.settled()
         booted = self.filesystem.booted()
         if booted is None or booted == record.base or record.pending is not None:
             raise RuntimeError("only another booted environment, with nothing pending")
+        self.filesystem.intact(booted)
         self.ledger.save(record.choosing(self._choice(kind, booted, record, Phase.PROMOTING)))
         return self._finish_promotion()
 

@@ -179,6 +179,19 @@ def test_cut_anywhere_a_proven_root_comes_up(scenario: Scenario, counts: bool) -
 # -- planted bugs: each must be caught, or the sweep above proves nothing -----------------------
 
 
+def test_what_is_not_sealed_is_not_promoted_where_it_runs() -> None:
+    found = machine(counts=False)()
+    original = Environment(id="a1", standing=Standing.ORIGINAL)
+    for key, value in {("where", "a1"): "environments", ("meta", "a1"): original}.items():
+        found.disk.put(key, value)
+    found.running = "a1"
+    before = found.record
+    with pytest.raises(Refused, match="not sealed"):
+        found.transaction.promote_booted(Kind.ROLLBACK)
+    assert found.record == before
+    assert found.filesystem.default() == BASE
+
+
 def drafted(transaction: Transaction, kind: Kind) -> Deployment:
     known = [environment.id for environment in transaction.filesystem.environments()]
     return drafts.staging(kind, transaction.settled(), known, transaction.now())
