@@ -45,7 +45,7 @@ def run(
     """Run to the end and return stdout.
 
     Raises CommandFailed (with stderr) on a status other than 0 if `check`, SnaprootError where
-    there is no such program.
+    it cannot be started.
     """
     try:
         done = subprocess.run(
@@ -56,8 +56,8 @@ def run(
             pass_fds=pass_fds,
             check=False,
         )
-    except FileNotFoundError as error:
-        raise _missing(argv) from error
+    except OSError as error:
+        raise _unstartable(argv, error) from error
     output, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if check and done.returncode != 0:
         raise CommandFailed(tuple(argv), done.returncode, output + errors)
@@ -85,8 +85,8 @@ def stream(
             pass_fds=pass_fds,
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise _missing(argv) from error
+    except OSError as error:
+        raise _unstartable(argv, error) from error
     lines: list[str] = []
     with child:
         try:
@@ -104,13 +104,17 @@ def pipe(argv: Sequence[str], read: Callable[[int], None]) -> None:
 
     Raises CommandFailed on a status other than 0, once `read` is through.
     """
-    with subprocess.Popen(
-        [*argv],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as child:
+    try:
+        started = subprocess.Popen(
+            [*argv],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise _unstartable(argv, error) from error
+    with started as child:
         said: list[bytes] = []
         drain = threading.Thread(target=lambda: said.extend(child.stderr or ()))
         drain.start()
@@ -137,8 +141,8 @@ def interactive(
             return subprocess.run(
                 [*argv], env=environment(extra), pass_fds=pass_fds, check=False
             ).returncode
-        except FileNotFoundError as error:
-            raise _missing(argv) from error
+        except OSError as error:
+            raise _unstartable(argv, error) from error
 
 
 @contextmanager
@@ -154,5 +158,9 @@ def _terminal_kept() -> Iterator[None]:
             signal.signal(signal.SIGTTOU, before)
 
 
-def _missing(argv: Sequence[str]) -> SnaprootError:
-    return SnaprootError(f"{argv[0]}: no such program", hint=f"install the package with {argv[0]}")
+def _unstartable(argv: Sequence[str], error: OSError) -> SnaprootError:
+    if isinstance(error, FileNotFoundError):
+        hint = f"install the package with {argv[0]}"
+        return SnaprootError(f"{argv[0]}: no such program", hint=hint)
+    reason = (error.strerror or str(error)).lower()
+    return SnaprootError(f"{argv[0]} cannot be started: {reason}")
