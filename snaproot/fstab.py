@@ -77,6 +77,8 @@ def _entry(number: int, fields: list[str]) -> Entry:
     fields = fields[:comment]
     if not _LEAST <= len(fields) <= _MOST:
         raise ValueError(f"line {number}: {len(fields)} fields; fstab(5) has {_LEAST} to {_MOST}")
+    if any("\0" in _plain(field) for field in fields):
+        raise ValueError(f"line {number}: a zero byte, which no name has")
     missing = _DEFAULTS[len(fields) - _LEAST :]
     spec, file, type_, options, frequency, passno = (*fields, *missing)
     if not (file.startswith("/") or file in {"none", "swap"} or type_ == "swap"):

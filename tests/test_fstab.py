@@ -73,6 +73,8 @@ def test_only_named_lines_change() -> None:
         ("a /b c d 0 0 more", "line 1: 7 fields"),
         ("a /b c d zero", "line 1: 'zero' stands where"),
         ("# x\na b ext4 defaults", "line 2: 'b' is no mount point"),
+        ("\nUUID=\\000 /b ext4", "line 2: a zero byte"),
+        ("a /b\0c ext4", "line 1: a zero byte"),
     ],
 )
 def test_damage_names_the_line(text: str, said: str) -> None:
