@@ -24,9 +24,12 @@ _DISTRUST = re.compile(
 )
 _FAILED_PACKAGE = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) ", re.MULTILINE)
 _LAX_OPTION = re.compile(
-    r"\b(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)\s*[+:=]+\s*(\S+)",
+    r"\b(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)[ \t]*[+:=]+[ \t]*(\S+)",
     re.IGNORECASE,
 )
+_COMMENT = re.compile(r"^[ \t]*#.*\n|(\[[^]\n]*\])|#.*", re.MULTILINE)
+"""A comment; inside [] a # is none."""
+_FOLD = re.compile(r"\n[ \t]+")
 _NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 
 _HOOKS_RUN = re.compile(r"^update-initramfs: Generating ")
@@ -103,8 +106,8 @@ def distrust(output: str) -> str:
 
 def lax_sources(sources: str) -> tuple[str, ...]:
     """Find the options of sources.list(5) that switch signature checks off, in either format."""
-    lines = (line.split("#")[0] for line in sources.splitlines())
-    options = (option for line in lines for option in _LAX_OPTION.findall(line))
+    plain = _FOLD.sub(" ", _COMMENT.sub(r"\1", sources))
+    options = _LAX_OPTION.findall(plain)
     return tuple(
         dict.fromkeys(
             f"{name.lower()}={value.rstrip(']')}"

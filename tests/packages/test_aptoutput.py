@@ -138,6 +138,16 @@ def test_sources_that_switch_checks_off_are_found_in_both_formats() -> None:
     assert aptoutput.lax_sources("deb [trusted+=yes,] http://x y z") == ("trusted=yes,",)
 
 
+def test_no_spelling_of_apts_hides_a_lax_source() -> None:
+    for lax in (
+        "deb [signed-by=/a#b trusted=yes] http://x y z\n",
+        "Types: deb\nTrusted:\n yes\n",
+        "Types: deb\nTrusted:\n# of course\n yes\n",
+    ):
+        assert aptoutput.lax_sources(lax) == ("trusted=yes",)
+    assert aptoutput.lax_sources("deb http://x y z # [trusted=yes]\nTrusted:\nURIs: x\n") == ()
+
+
 def test_only_hooks_that_may_cost_the_boot_are_warnings() -> None:
     assert aptoutput.hook_warnings(HOOKS) == (
         "cryptsetup: ERROR: Couldn't resolve device /dev/mapper/root",
