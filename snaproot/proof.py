@@ -53,7 +53,7 @@ def prove(
         _links(inside, links)
         _init(inside)
         _fstab(inside, devices)
-        kernel, told = _kernel(inside)
+        kernel, told = _kernel(Inside(target.root))  # what boots has to be in the root itself
         _runs_snaproot(sandbox)
         told += _initramfs(sandbox, inside, parent_root, kernel)
     except Refused as refused:

@@ -131,6 +131,13 @@ def test_an_empty_kernel_is_refused(bench: Bench) -> None:
     assert "is empty or cannot be read" in bench.refusal()
 
 
+def test_a_kernel_in_a_shared_area_is_none(bench: Bench) -> None:
+    image = bench.target / f"boot/vmlinuz-{KERNEL}"
+    image.rename(bench.var / "kernel")
+    image.symlink_to("/var/kernel")
+    assert "vmlinuz" in bench.refusal()
+
+
 def test_the_newest_kernel_decides(bench: Bench) -> None:
     (bench.target / "boot/vmlinuz-6.2.0").write_bytes(tinyroot.kernel("6.2.0"))
     assert "no initramfs for the kernel /boot/vmlinuz-6.2.0" in bench.refusal()
