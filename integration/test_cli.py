@@ -108,9 +108,17 @@ def test_what_is_staged_waits_until_it_is_activated(machine: Machine) -> None:
 def test_a_dry_run_changes_nothing(machine: Machine) -> None:
     machine("run", "touch", "/usr/lib/marker")
     before = machine.status()
-    for verb in ("rollback", "abandon", "cleanup"):
+    for verb in ("rollback", "abandon", "reject", "cleanup"):
         machine(verb, "-n", status=77 if verb == "cleanup" else 0)
     assert machine.status() == before
+
+
+def test_the_devices_of_another_system_are_believed(machine: Machine) -> None:
+    (first,) = machine.ids()
+    table = machine.snaproot / f"environments/{first}/root/etc/fstab"
+    with table.open("ab") as file:
+        file.write(b'# \xff\nUUID="0000-0000" /mnt ext4\n/dev/no-such /mnt/disk ext4\n')
+    machine("run", "true")
 
 
 def test_a_failing_command_leaves_nothing_and_tells_its_status(machine: Machine) -> None:
@@ -207,6 +215,25 @@ def test_list_names_roles_lineage_and_space(shared: Machine) -> None:
     assert shared("ls").out == shared("list").out
 
 
+def test_the_original_is_the_oldest_and_was_made_by_nobody_here(shared: Machine) -> None:
+    line = shared("list").out.splitlines()[1]
+    assert line.startswith("original")
+    assert "adopt" not in line
+
+
+def test_what_may_change_at_any_time_is_not_compared(shared: Machine) -> None:
+    assert "not sealed" in shared.refused("diff", "original", shared.ids()[0], status=3)
+
+
+def test_who_has_to_wait_is_told_for_whom(shared: Machine) -> None:
+    with durable.locked(shared.snaproot / "record/lock", "snaproot upgrade"):
+        said = shared("diff", *shared.ids(), "--wait", "1.5", status=1).err
+    waiting, failed, _ = said.splitlines()
+    assert "snaproot upgrade (process" in waiting
+    assert waiting.endswith("waiting for it, up to 1.5 seconds")
+    assert failed.endswith("is at work; nothing was changed")
+
+
 def test_diff_names_packages_and_paths_both_ways(shared: Machine) -> None:
     first, second = shared.ids()
     assert "+ /usr/lib/marker" in shared("diff", first, second).out
@@ -224,7 +251,9 @@ def test_doctor_is_plain_about_the_loader_and_finds_nothing(shared: Machine) -> 
 
 def test_doctor_on_what_is_not_adopted_ends_3(tmp_path: Path) -> None:
     with unadopted(tmp_path) as machine:
-        assert "not adopted" in machine("doctor", status=3).out
+        said = machine("doctor", status=3).out
+        assert "is not adopted\n" in said
+        assert f"hint: to see what adopting it would do: snaproot --sysroot {machine.top}" in said
 
 
 def test_verify_finds_a_changed_byte(machine: Machine) -> None:

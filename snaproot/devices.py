@@ -1,5 +1,7 @@
 """The block devices below a place: what an initramfs hook must be able to look up."""
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from snaproot.run import run
 _MOUNTS = Path("/proc/self/mountinfo")
 _BLOCK = Path("/sys/class/block")
 _BTRFS = Path("/sys/fs/btrfs")
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,18 @@ class Devices:
 
 def below(place: Path) -> Devices:
     """Find the devices that a mounted place is on, down to the disks."""
-    source = _source(place.resolve())
+    source = mounted_from(_MOUNTS.read_bytes(), place.resolve())
     if not source.startswith("/dev/"):
         return Devices()
     names = sorted({*_closure(_members(Path(source).resolve().name))})
     nodes = tuple(node for node in (Path("/dev", name) for name in names) if node.exists())
     return Devices(nodes, tuple(_links(nodes)), "".join(map(_known, nodes)))
+
+
+def exists(spec: str) -> bool:
+    """Tell whether a device that an fstab names is there; findfs(8) believes every path."""
+    found = run(["findfs", spec], check=False)
+    return found.status == 0 and Path(found.output.rstrip("\n")).exists()
 
 
 def cached(node: str, number: int, said: Mapping[str, str]) -> str:
@@ -36,15 +45,25 @@ def cached(node: str, number: int, said: Mapping[str, str]) -> str:
     return f'<device DEVNO="{number:#06x}" TIME="1"{told}>{node}</device>\n'
 
 
-def _source(place: Path) -> str:
-    """Name the source of the mount that a place is on: the last of the deepest (proc(5))."""
+def mounted_from(mountinfo: bytes, place: Path) -> str:
+    """Name the source of the mount that a place is on: the last of the deepest (proc(5)). Pure.
+
+    Mount points are bytes of any user's choice, with octal escapes.
+    """
     best, source = Path("/"), ""
-    for line in _MOUNTS.read_text(encoding="utf-8").splitlines():
-        fields = line.split()
-        point = Path(fields[4].encode().decode("unicode_escape"))
+    for line in mountinfo.split(b"\n"):
+        fields = line.split(b" ")
+        if b"-" not in fields:
+            continue
+        point = _unescaped(fields[4])
         if place.is_relative_to(point) and point.is_relative_to(best):
-            best, source = point, fields[fields.index("-") + 2]
+            best, source = point, str(_unescaped(fields[fields.index(b"-") + 2]))
     return source
+
+
+def _unescaped(name: bytes) -> Path:
+    raw = _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), name)
+    return Path(os.fsdecode(raw))
 
 
 def _members(name: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from snaproot import fstab
+from snaproot import devices, durable, fstab
 from snaproot.adoption import sysimage
 from snaproot.environment import Digests, Environment, PackageChange
 from snaproot.errors import CommandFailed, NothingToDo, Refused
@@ -17,7 +17,7 @@ from snaproot.inside import Inside
 from snaproot.packages import PackageManager, Plan, Report
 from snaproot.packages.aptoutput import hook_warnings
 from snaproot.proof import Proof, prove
-from snaproot.run import Line, run
+from snaproot.run import Line
 from snaproot.sandbox import Sandbox
 from snaproot.state import Kind
 from snaproot.system import System
@@ -136,7 +136,7 @@ class Staging:
     def _devices(self, base: Path) -> Callable[[str], bool]:
         """Tell whether an fstab's device exists; another system's own are believed."""
         believed = frozenset() if self.system.running else _named_devices(base)
-        return lambda spec: spec in believed or run(["findfs", spec], check=False).status == 0
+        return lambda spec: spec in believed or devices.exists(spec)
 
     def _parent(self) -> str:
         record = self.system.records.load()
@@ -157,7 +157,8 @@ class Staging:
             inside: self.system.cache / ours for inside, ours in self._manager().caches().items()
         }
         for place in places.values():
-            place.mkdir(parents=True, exist_ok=True)
+            for directory in (place.parent, place):
+                durable.make_directory(directory, mode=0o755)  # apt's own user goes in
         return places
 
 
@@ -191,7 +192,8 @@ def _state_links(place: Workspace) -> Mapping[str, str]:
 def _named_devices(root: Path) -> frozenset[str]:
     """Name the devices in a root's fstab; none if it cannot be read, as proof will say."""
     try:
-        entries = fstab.parse((root / "etc/fstab").read_text())
+        text = Inside(root).locate("/etc/fstab").read_text("utf-8", errors="surrogateescape")
+        entries = fstab.parse(text)
     except (OSError, ValueError):
         return frozenset()
-    return frozenset(entry.spec for entry in entries)
+    return frozenset(entry.spec.replace('"', "") for entry in entries)
