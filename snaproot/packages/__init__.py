@@ -8,6 +8,7 @@ from typing import Protocol
 from snaproot.config import Manager, PackageSettings
 from snaproot.environment import PackageChange
 from snaproot.errors import Refused
+from snaproot.inside import Inside
 from snaproot.sandbox import Sandbox
 
 
@@ -81,7 +82,7 @@ _APT = ("usr/bin/apt-get", "usr/lib/sysimage/dpkg/status", "var/lib/dpkg/status"
 def detect(root: Path, settings: PackageSettings) -> PackageManager:
     """Find the package manager of a root. Raises Refused where there is none that we know."""
     match settings.manager:
-        case Manager.AUTO if not any((root / name).is_file() for name in _APT):
+        case Manager.AUTO if not any(Inside(root).holds(name) for name in _APT):
             raise Refused(
                 f"{root} has no package manager that snaproot knows",
                 hint="only apt is supported so far",

@@ -6,12 +6,14 @@ script can run; the upgrade runs in the target, without network, from what was f
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot import shims
 from snaproot.config import Conffiles
 from snaproot.errors import CommandFailed, Refused, SnaprootError
+from snaproot.inside import Inside
 from snaproot.packages import Outcome, Plan, Progress, Report, aptoutput
 from snaproot.packages.aptoutput import Archive
 from snaproot.run import Completed
@@ -108,9 +110,11 @@ class Apt:
         return Outcome(aptoutput.hook_warnings(done.output), done.shimmed)
 
     def installed(self, root: Path) -> Mapping[str, str]:
+        inside = Inside(root)
         for name in _STATUS:
-            if (root / name).is_file():
-                return aptoutput.installed((root / name).read_text("utf-8", errors="replace"))
+            with suppress(OSError):
+                status = inside.locate(name).read_text("utf-8", errors="replace")
+                return aptoutput.installed(status)
         raise SnaprootError(f"{root} has no dpkg status file", hint=f"looked for {_STATUS[0]}")
 
 

@@ -30,3 +30,14 @@ def test_the_database_beside_the_root_is_read_first(tmp_path: Path) -> None:
     assert Apt().installed(tmp_path) == {"a": "2"}
     with pytest.raises(SnaprootError, match="no dpkg status"):
         Apt().installed(tmp_path / "etc")
+
+
+def test_no_link_of_a_root_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("Package: a\nStatus: install ok installed\nVersion: 1\n")
+    dpkg = tmp_path / "root/usr/lib/sysimage/dpkg"
+    dpkg.mkdir(parents=True)
+    (dpkg / "status").symlink_to(tmp_path / "status")
+    with pytest.raises(SnaprootError, match="no dpkg status"):
+        Apt().installed(tmp_path / "root")
+    with pytest.raises(Refused, match="no package manager"):
+        detect(tmp_path / "root", PackageSettings())
