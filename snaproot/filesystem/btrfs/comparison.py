@@ -29,9 +29,13 @@ def candidates(older: Path, newer: Path) -> frozenset[bytes]:
 
 
 def compare(older: Path, newer: Path) -> Mapping[bytes, Change]:
-    """Tell what became of each path that really differs; a new timestamp alone is no change."""
+    """Tell what became of each path that really differs; a new timestamp alone is no change.
+
+    Raises SnaprootError where something in them cannot be read.
+    """
     before, after = Tree(older), Tree(newer)
-    changes = {path: _change(before, after, path) for path in candidates(older, newer)}
+    with binding.translated(f"compare {older} with {newer}"):
+        changes = {path: _change(before, after, path) for path in candidates(older, newer)}
     return {path: change for path, change in changes.items() if change is not None}
 
 
