@@ -119,7 +119,7 @@ def _checked_top(sysroot: Path) -> Path:
 
 
 def _boot() -> Boot:
-    said = cmdline.parse(Path("/proc/cmdline").read_text())
+    said = cmdline.parse(Path("/proc/cmdline").read_text("utf-8", errors="replace"))
     return Boot(id=_BOOT_ID.read_text().strip(), trial=said.trial, skipped=said.skipped)
 
 
