@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from snaproot.environment import PackageChange
-from snaproot.errors import SnaprootError
+from snaproot.environment import Environment, PackageChange
+from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import PathChange
 from snaproot.ids import resolve
 from snaproot.system import System
@@ -23,11 +23,13 @@ class Difference:
 def compare(system: System, typed_older: str, typed_newer: str) -> Difference:
     """Compare two boot environments; without the newer one, with the default.
 
-    Raises UsageError for an id that is unknown or ambiguous.
+    Raises UsageError for an id that is unknown or ambiguous, Refused for one that is not sealed.
     """
-    known = [environment.id for environment in system.filesystem.environments()]
+    known = {environment.id: environment for environment in system.filesystem.environments()}
     older = resolve(typed_older, known)
     newer = resolve(typed_newer, known) if typed_newer else system.filesystem.default() or older
+    for id in (older, newer):
+        _check_sealed(known[id])
     return Difference(
         older,
         newer,
@@ -45,6 +47,15 @@ def package_changes(
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     )
+
+
+def _check_sealed(environment: Environment) -> None:
+    if not environment.sealed:
+        raise Refused(
+            f"{environment.id} cannot be compared: "
+            f"{environment.damage or 'it is not sealed, and may change at any time'}",
+            hint="choose two of the others that snaproot list shows",
+        )
 
 
 def _installed(system: System, id: str) -> Mapping[str, str]:

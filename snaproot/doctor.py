@@ -45,7 +45,7 @@ class Finding:
             "level": str(self.level),
             "subject": self.subject,
             "what": self.what,
-            "hint": self.hint,
+            "hint": self.hint or None,
         }
 
 
@@ -66,12 +66,13 @@ def examine(system: System) -> list[Finding]:
 
 def unopened(error: SnaprootError) -> Finding:
     """Say why the system could not even be opened."""
-    return Finding(Level.BAD, "system", str(error), error.hint)
+    what = str(error).removesuffix("; nothing was changed")
+    return Finding(Level.BAD, "system", what, error.hint)
 
 
 def _record(seen: Overview) -> Finding:
     if seen.interrupted:
-        return Finding(Level.BAD, "record", seen.interrupted, "snaproot recover")
+        return Finding(Level.BAD, "record", seen.interrupted, seen.remedy)
     if seen.at_work:
         return Finding(Level.GOOD, "record", f"{seen.at_work} is at work")
     if seen.pending:

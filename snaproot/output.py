@@ -5,12 +5,12 @@ everything said on the way to stderr. The only importer of rich, and that late.
 """
 
 import json
-import shutil
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
 from snaproot.errors import CommandFailed, SnaprootError, UsageError
@@ -28,11 +28,16 @@ _MEASURE = 100  # characters: longer lines are hard to read
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under headings; `right` names the headings whose cells are numbers."""
+    """Rows of text under headings.
+
+    `right` names the headings whose cells are numbers, `cut` the one whose cells may be shortened
+    where a terminal is narrow.
+    """
 
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     right: frozenset[str] = frozenset()
+    cut: str = ""
 
 
 @dataclass(slots=True)
@@ -61,11 +66,7 @@ class Output:
 
     def paragraph(self, text: str, indent: int = 0) -> None:
         """Print a sentence or more, wrapped where a terminal would break words."""
-        if not self.out.isatty():
-            self.say(text)
-            return
-        width = min(shutil.get_terminal_size().columns, _MEASURE)
-        self.say(textwrap.fill(text, width, subsequent_indent=" " * indent))
+        self.say(_wrapped(text, self.out, indent))
 
     def aside(self, line: str) -> None:
         """Print one line that is no result: what a command says, what recovery did."""
@@ -74,7 +75,7 @@ class Output:
     def notice(self, line: str) -> None:
         """Print what was found and settled on the way."""
         if not self.muted:
-            self._write(self.err, f"snaproot: {line}")
+            self._write(self.err, _wrapped(f"snaproot: {line}", self.err))
 
     @contextmanager
     def without_notices(self) -> Iterator[None]:
@@ -95,11 +96,16 @@ class Output:
 
     def error(self, error: SnaprootError) -> None:
         """Say what went wrong and what may help; with `--json` also as an object on stdout."""
-        self._write(self.err, f"snaproot: {error}")
+        self._write(self.err, _wrapped(f"snaproot: {error}", self.err))
         if error.hint:
-            self._write(self.err, f"hint: {error.hint}")
+            self._write(self.err, _wrapped(f"hint: {error.hint}", self.err))
         if self.json:
             self.result({"error": error_shape(error)}, lambda: None)
+
+    def end_line(self) -> None:
+        """Leave the line in which a terminal has echoed ^C."""
+        if self.err.isatty():
+            self._write(self.err, "")
 
     def agreed(self, question: str) -> None:
         """Ask, and return if the answer is yes.
@@ -146,7 +152,11 @@ class Steps:
 def error_shape(error: SnaprootError) -> dict[str, object]:
     """Describe an error for scripts; a program that failed has its own `status`."""
     own = {"status": error.status} if isinstance(error, CommandFailed) else {}
-    shape = {"message": str(error), "hint": error.hint, "exit_code": int(error.exit_code)}
+    shape = {
+        "message": str(error),
+        "hint": error.hint or None,
+        "exit_code": int(error.exit_code),
+    }
     return {**shape, **own}
 
 
@@ -164,6 +174,23 @@ def aligned(table: Table) -> list[str]:
     ]
 
 
+def fitted(table: Table, width: int) -> Table:
+    """Shorten the cells that may be cut, so that a line fits into a width. Pure."""
+    if not table.cut:
+        return table
+    place = table.headings.index(table.cut)
+    widths = [max(map(len, column)) for column in zip(table.headings, *table.rows, strict=True)]
+    room = width - sum(widths) + widths[place] - len(_GAP) * (len(widths) - 1)
+    room = max(room, len(table.cut))
+    rows = [(*row[:place], shortened(row[place], room), *row[place + 1 :]) for row in table.rows]
+    return replace(table, rows=rows)
+
+
+def shortened(text: str, length: int) -> str:
+    """Cut a text to a number of characters, and show that it was cut. Pure."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def size(bytes: int) -> str:
     """Write a number of bytes for people: `1.5 MiB`; negative numbers keep their sign. Pure."""
     value, unit = float(abs(bytes)), "B"
@@ -175,18 +202,32 @@ def size(bytes: int) -> str:
     return f"{sign}{value:.0f} {unit}" if unit == "B" else f"{sign}{value:.1f} {unit}"
 
 
+def _wrapped(text: str, stream: TextIO, indent: int = 0) -> str:
+    """Break lines between words where a terminal would break them anywhere."""
+    if not stream.isatty():
+        return text
+    return textwrap.fill(
+        text,
+        min(os.get_terminal_size(stream.fileno()).columns or _MEASURE, _MEASURE),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _draw(table: Table, out: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table as Drawn
     from rich.text import Text
 
+    console = Console(file=out, highlight=False)
     drawn = Drawn(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in table.headings:
         justify = "right" if heading in table.right else "left"
         drawn.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in table.rows:
+    for row in fitted(table, console.width).rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    Console(file=out, highlight=False).print(drawn)
+    console.print(drawn)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from snaproot import durable
 from snaproot.bootloader import Capability
-from snaproot.environment import Environment
+from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, SnaprootError
 from snaproot.recovery import Decision, Do, recovered
 from snaproot.state import Deployment, LoaderView, Record
@@ -44,6 +44,11 @@ class Overview:
             return ""
         return "" if step.do in _BOOKKEEPING else step.why
 
+    @property
+    def remedy(self) -> str:
+        """Say what settles that."""
+        return "reboot" if self.next_step and self.next_step.reboot else "snaproot recover"
+
     def roles(self, id: str) -> tuple[str, ...]:
         """Say what a boot environment is right now, in the words of the manual."""
         pending = self.pending
@@ -60,7 +65,7 @@ def look(system: System) -> Overview:
     """Look at everything once."""
     record, trouble = _record(system)
     return Overview(
-        environments=system.filesystem.environments(),
+        environments=sorted(system.filesystem.environments(), key=_age),
         booted=system.filesystem.booted(),
         default=system.filesystem.default(),
         loader=system.bootloader.view(),
@@ -70,6 +75,11 @@ def look(system: System) -> Overview:
         next_step=recovered(system.transaction.situation()) if record else None,
         at_work=durable.holder(system.records.directory / "lock"),
     )
+
+
+def _age(one: Environment) -> tuple[bool, str]:
+    """Order by age: the original was there before all others, whose ids can be sorted."""
+    return one.standing is not Standing.ORIGINAL, one.id
 
 
 def _record(system: System) -> tuple[Record | None, SnaprootError | None]:

@@ -4,15 +4,16 @@ import io
 import json
 import os
 import pty
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 import pytest
 
 from snaproot.errors import CommandFailed, Refused, SnaprootError, UsageError
-from snaproot.output import Output, Steps, Table, aligned, error_shape, size
+from snaproot.output import Output, Steps, Table, aligned, error_shape, fitted, size
 from snaproot.packages import Progress
 
 TABLE = Table(("ID", "SIZE"), [("b1", "9"), ("b23", "1234")], right=frozenset({"SIZE"}))
@@ -91,6 +92,37 @@ def test_an_error_is_a_line_and_a_hint_on_stderr() -> None:
     streams.output.error(Refused("no; nothing was changed", hint="ask again"))
     assert streams.err.getvalue() == "snaproot: no; nothing was changed\nhint: ask again\n"
     assert streams.out.getvalue() == ""
+
+
+def test_a_terminal_breaks_errors_between_words_and_no_option() -> None:
+    with terminal() as sitting:
+        termios.tcsetwinsize(sitting.person, (24, 40))
+        sitting.output().error(
+            Refused("b1 cannot be what comes next here", hint="use --stage-only")
+        )
+        lines = sitting.shown().decode().splitlines()
+    assert lines == ["snaproot: b1 cannot be what comes next", "here", "hint: use --stage-only"]
+
+
+def test_only_a_terminal_gets_an_empty_line_where_it_echoed_ctrl_c() -> None:
+    streams = piped()
+    streams.output.end_line()
+    assert streams.err.getvalue() == ""
+    with terminal() as sitting:
+        sitting.output().end_line()
+        assert sitting.shown() == b"\r\n"
+
+
+def test_a_narrow_terminal_cuts_the_column_that_may_be_cut() -> None:
+    table = Table(("ID", "ORIGIN", "NOW"), [("b1", "run touch /usr/lib/marker", "default")])
+    assert fitted(table, 20) == table
+    cut = fitted(replace(table, cut="ORIGIN"), 26)
+    assert aligned(cut)[1] == "b1  run touch /u…  default"
+    assert fitted(replace(table, cut="ORIGIN"), 10).rows[0][1] == "run t…"
+
+
+def test_an_error_without_a_hint_has_null_for_scripts() -> None:
+    assert error_shape(Refused("no"))["hint"] is None
 
 
 def test_an_error_is_an_object_as_well_with_json() -> None:

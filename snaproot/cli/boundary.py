@@ -44,6 +44,7 @@ def guarded(words: Sequence[str]) -> int:
         output.error(_in_our_words(error))
         return ExitCode.USAGE
     except Interrupted as error:
+        output.end_line()
         output.error(_interrupted(error))
         return ExitCode.FAILED
     except BrokenPipeError:

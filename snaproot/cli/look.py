@@ -9,7 +9,7 @@ import typer
 
 from snaproot.cli.app import Call, verb
 from snaproot.errors import ExitCode
-from snaproot.output import Output, Table, size
+from snaproot.output import Output, Table, shortened, size
 
 if TYPE_CHECKING:
     from snaproot.difference import Difference
@@ -82,7 +82,7 @@ def diff(
     from snaproot.difference import compare
 
     older, _, newer = a.partition("..") if not b else (a, "", b)
-    with call.system() as system:
+    with call.locked("diff") as system:  # it takes snapshots of its own for a moment
         found = compare(system, older, newer)
     call.output.result(
         {
@@ -131,7 +131,7 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
     if seen.at_work:
         yield "at work", seen.at_work
     if seen.interrupted:
-        yield "attention", f"{seen.interrupted}; settle it with: snaproot recover"
+        yield "attention", f"{seen.interrupted}; settle it with: {seen.remedy}"
 
 
 def _next(seen: "Overview") -> str | None:
@@ -152,6 +152,8 @@ def _answers(seen: "Overview", pending: "Deployment") -> str:
     """Say what can be done about what is pending."""
     from snaproot.state import Phase
 
+    if pending.phase is Phase.REVERTING and seen.booted == pending.target:
+        return "given up already: a reboot leaves it"
     if pending.phase is Phase.STAGED:
         return f"snaproot activate {pending.target} tries it, snaproot abandon drops it"
     if pending.phase is Phase.ARMED and seen.booted not in (None, pending.target):
@@ -181,7 +183,7 @@ def _listing(
             (*line[:-1], size(exclusive[one.id]), line[-1])
             for line, (one, _) in zip(lines, rows, strict=True)
         ]
-    output.table(Table(headings, lines, right=frozenset({"EXCLUSIVE"})))
+    output.table(Table(headings, lines, right=frozenset({"EXCLUSIVE"}), cut="ORIGIN"))
     if exclusive is not None:
         output.say(EXCLUSIVE)
 
@@ -201,9 +203,13 @@ def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
 
 
 def _origin(one: "Environment") -> str:
-    """Say what made it, cut to what fits into a line."""
+    """Say what made it, cut to what fits into a line; snaproot did not make the original."""
+    from snaproot.environment import Standing
+
+    if one.standing is Standing.ORIGINAL:
+        return "-"
     told = f"run {one.command}" if one.origin == "run" else one.origin or "-"
-    return told if len(told) <= _ORIGIN else f"{told[: _ORIGIN - 1]}…"
+    return shortened(told, _ORIGIN)
 
 
 def _lineage(environments: "Sequence[Environment]") -> "list[tuple[Environment, str]]":

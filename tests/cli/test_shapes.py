@@ -125,6 +125,11 @@ def test_interrupted_is_what_recover_would_settle(
     assert shapes.status(seen)["interrupted"] == interrupted
 
 
+def test_what_only_a_reboot_settles_says_so() -> None:
+    assert replace(SEEN, next_step=Decision(Do.SPEND, "given up", reboot=True)).remedy == "reboot"
+    assert replace(SEEN, next_step=Decision(Do.DISCARD_WORK, "cut")).remedy == "snaproot recover"
+
+
 def test_a_plan() -> None:
     plan = Plan((PackageChange("new", "", "1"), PackageChange("gone", "1", "")), 10, -5)
     assert shapes.plan(plan) == {
