@@ -86,6 +86,32 @@ def for_activation(seen: Choices, wanted: str) -> Chosen:
     return Chosen(Step.ARM, wanted, f"{wanted} is staged")
 
 
+def for_abandoning(seen: Choices) -> Chosen:
+    """Say what `abandon` does. Raises NothingToDo for nothing, Refused inside the trial."""
+    pending = seen.record.pending
+    if pending is None:
+        raise NothingToDo("no deployment is pending")
+    if pending.target == seen.booted:
+        raise Refused(
+            f"{pending.target} is running; nothing was changed", hint="snaproot reject gives it up"
+        )
+    return Chosen(Step.ABANDON, pending.target, "abandoned by hand")
+
+
+def for_rejection(seen: Choices, reason: str) -> Chosen:
+    """Say what `reject` does. Raises Refused where there is nothing that could be judged here."""
+    pending = seen.record.pending
+    if pending is None or pending.phase is not Phase.ARMED:
+        raise Refused("no trial is pending; nothing was changed", hint="snaproot status")
+    if seen.booted not in (None, pending.target):
+        raise Refused(
+            f"{pending.target} has not been tried yet: {seen.booted} is running; "
+            "nothing was changed",
+            hint="reboot into it, or snaproot abandon",
+        )
+    return Chosen(Step.REJECT, pending.target, reason or "rejected by hand")
+
+
 def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, ...]:
     target = pending.target
     if target == seen.booted:

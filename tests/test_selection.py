@@ -6,7 +6,14 @@ import pytest
 
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NothingToDo, Refused
-from snaproot.selection import Choices, Step, for_activation, for_rollback
+from snaproot.selection import (
+    Choices,
+    Step,
+    for_abandoning,
+    for_activation,
+    for_rejection,
+    for_rollback,
+)
 from snaproot.state import Deployment, Kind, Phase, Record
 
 
@@ -156,3 +163,22 @@ def test_activating_takes_any_complete_one() -> None:
     seen = replace(IDLE, environments=[*IDLE.environments, UNPROVEN])
     chosen = for_activation(seen, "b4")
     assert (chosen.step, chosen.target) == (Step.CHOOSE, "b4")
+
+
+def test_abandoning_is_refused_inside_the_trial_before_anybody_is_asked() -> None:
+    assert for_abandoning(pending()).step is Step.ABANDON
+    with pytest.raises(Refused, match="b4 is running"):
+        for_abandoning(pending(booted="b4"))
+    with pytest.raises(NothingToDo):
+        for_abandoning(IDLE)
+
+
+@pytest.mark.parametrize("seen", [IDLE, pending(Phase.STAGED), pending(booted="b3")])
+def test_only_a_trial_that_runs_or_that_nothing_runs_beside_can_be_rejected(seen: Choices) -> None:
+    with pytest.raises(Refused, match="nothing was changed"):
+        for_rejection(seen, "")
+
+
+def test_a_rejection_carries_its_reason() -> None:
+    assert for_rejection(pending(booted="b4"), "no mail").why == "no mail"
+    assert for_rejection(pending(booted=None), "").why == "rejected by hand"

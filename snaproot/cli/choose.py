@@ -66,15 +66,11 @@ def abandon(call: Call, dry_run: DryRun = False) -> None:
 
     What the deployment made is deleted. Ends 77 if nothing is pending.
     """
-    from snaproot.errors import NothingToDo
-    from snaproot.selection import Chosen, Step
+    from snaproot.selection import for_abandoning
     from snaproot.state import Kind
 
     with call.locked("abandon") as system:
-        pending = _choices(system, settle=not dry_run).record.pending
-        if pending is None:
-            raise NothingToDo("no deployment is pending")
-        step = Chosen(Step.ABANDON, pending.target, "abandoned by hand")
+        step = for_abandoning(_choices(system, settle=not dry_run))
         _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
 
 
@@ -95,20 +91,18 @@ def promote(call: Call) -> None:
 def reject(
     call: Call,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")] = "",
+    dry_run: DryRun = False,
 ) -> None:
     """Judge the trial bad: the base is the default again.
 
     What the deployment made is deleted, after a reboot if it is running.
     """
-    from snaproot.selection import Chosen, Step
+    from snaproot.selection import for_rejection
     from snaproot.state import Kind
 
     with call.locked("reject") as system:
-        pending = _choices(system, settle=True).record.pending
-        if pending is None:
-            raise Refused("no trial is pending; nothing was changed", hint="snaproot status")
-        step = Chosen(Step.REJECT, pending.target, reason or "rejected by hand")
-        _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=False)
+        step = for_rejection(_choices(system, settle=not dry_run), reason)
+        _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
 
 
 def _refuse_once(system: "System") -> None:
@@ -182,8 +176,9 @@ def _print_result(call: Call, system: "System") -> None:
     if record.pending is None:
         call.output.say(f"{record.base} is the base and the default.")
     elif record.pending.phase is Phase.REVERTING:
+        gone = "is deleted after it" if record.pending.created_target else "stays, judged bad"
         call.output.say(
-            f"Reboot now: {record.base} is the next boot, {record.pending.target} goes."
+            f"Reboot now: {record.base} is the next boot, {record.pending.target} {gone}."
         )
     else:
         loader, tries = system.bootloader.capability(), system.config.trial.tries
