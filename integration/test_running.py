@@ -112,8 +112,14 @@ def test_a_rejected_trial_goes_after_the_reboot(hardware: Hardware) -> None:
 
     machine = hardware.boot("boot-2")
     machine("recover")
-    assert f"Reboot now: {first} is the next boot" in machine("reject", "-y").out
+    assert "is running" in machine.refused("abandon", "-n", status=3)
+    rejected = machine("reject", "-y").out
+    assert f"Reboot now: {first} is the next boot, {second} is deleted after it" in rejected
     assert machine.ids() == [first, second]
+    said = machine("status", status=4).out
+    assert "settle it with: reboot" in said
+    assert "snaproot promote" not in said
+    assert "adopted already" in machine.refused("init", status=77)
     assert "a reboot has to come first" in machine("run", "true", status=4).err
 
     machine = hardware.boot("boot-3")

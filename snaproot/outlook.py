@@ -19,7 +19,7 @@ class Outlook:
         """Say what is staged, what the next boot does, what returns by itself, how to drop it."""
         if self.deployment.phase is Phase.STAGED:
             return self._staged()
-        return [self._armed(), *self.after_arming()]
+        return [self._armed(), *self._stacked(), *self.after_arming()]
 
     def after_arming(self) -> list[str]:
         """Say what becomes of the next boot, and how to drop it."""
@@ -30,12 +30,19 @@ class Outlook:
         return [
             f"{target} is complete, proved and sealed. The next boot is still "
             f"{self.deployment.base}.",
+            *self._stacked(),
             f"To try it: snaproot activate {target}. To drop it: snaproot abandon",
         ]
 
     def _armed(self) -> str:
         still = "is still running, unchanged" if self.running else "was not touched"
         return f"{self.deployment.target} is the next boot, as a trial. {self._base} {still}."
+
+    def _stacked(self) -> list[str]:
+        made = self.deployment
+        if made.parent == made.base:
+            return []
+        return [f"It builds on {made.parent}, which was pending and stays, unproven."]
 
     def _next_boot(self) -> list[str]:
         if self.capability.counts:

@@ -66,6 +66,13 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
         yield _checked_top(sysroot)
 
 
+def is_adopted(top: Path) -> bool:
+    """Tell whether a top level has been adopted."""
+    from snaproot.filesystem.btrfs.layout import Layout
+
+    return Layout(top).snaproot.is_dir()
+
+
 @contextmanager
 def opened(sysroot: Path | None, *, notice: Notice) -> Iterator[System]:
     """Wire an adopted system. Raises Refused where it is not adopted."""
@@ -78,10 +85,11 @@ def _wired(top: Path, *, running: bool, notice: Notice) -> System:
     from snaproot.filesystem.btrfs.layout import Layout
 
     layout = Layout(top)
-    if not layout.snaproot.is_dir():
+    if not is_adopted(top):
+        what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
         raise Refused(
-            f"{top if not running else 'this system'} is not adopted; nothing was changed",
-            hint="snaproot init",
+            f"{what} is not adopted; nothing was changed",
+            hint=f"to see what adopting it would do: snaproot {where}init -n",
         )
     settings = config.load()
     filesystem = Btrfs(layout, Path("/") if running else None)

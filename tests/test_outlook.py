@@ -54,3 +54,10 @@ def test_where_nothing_boots_nothing_is_said_to_run() -> None:
     told = said(replace(SEEN, running=False, capability=POINTER))
     assert "running" not in told
     assert "Nothing boots here" in told
+
+
+def test_what_builds_on_something_unproven_says_on_what() -> None:
+    assert "builds on" not in said(SEEN)
+    for phase in (Phase.STAGED, Phase.ARMED):
+        stacked = replace(ARMED, parent="b9", phase=phase)
+        assert "It builds on b9" in said(replace(SEEN, deployment=stacked))

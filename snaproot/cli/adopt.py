@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import Refused
+from snaproot.errors import NothingToDo, Refused, SnaprootError
 from snaproot.output import Output, size
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def init(
     from snaproot.packages import Progress
     from snaproot.system import top_level
 
-    if call.sysroot is None:
-        raise _running()
     with top_level(call.sysroot) as top:
+        if call.sysroot is None:
+            raise _running(top)
         plan = _planned(top, boot)
         _print_plan(call.output, plan)
         if not dry_run:
@@ -49,7 +49,11 @@ def init(
     call.output.result(shape, lambda: None if dry_run else _print_result(call.output, plan))
 
 
-def _running() -> Refused:
+def _running(top: Path) -> SnaprootError:
+    from snaproot.system import is_adopted
+
+    if is_adopted(top):
+        return NothingToDo("this system is adopted already", hint="snaproot status shows it")
     return Refused(
         "only a system that is not running can be adopted so far; nothing was changed",
         hint="boot a rescue system, then: mount -o subvolid=5 DEVICE /mnt && "

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snaproot import __version__
-from snaproot.errors import ExitCode
+from snaproot.errors import Busy, ExitCode
 from snaproot.output import Output
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ DryRun = Annotated[
 ]
 
 WAIT = 60.0  # seconds
+_PATIENCE = 1.0  # seconds of waiting that nobody needs to be told of
 
 app = typer.Typer(
     name="snaproot",
@@ -53,8 +54,17 @@ class Call:
 
     @contextmanager
     def locked(self, what: str) -> Iterator["System"]:
-        """Open the system that is meant, and hold its lock."""
-        with self.system() as system, system.locked(f"snaproot {what}", self.wait):
+        """Open the system that is meant, and hold its lock; say whom that has to wait for."""
+        holder, patience = f"snaproot {what}", min(self.wait, _PATIENCE)
+        with self.system() as system, ExitStack() as held:
+            try:
+                held.enter_context(system.locked(holder, patience))
+            except Busy as busy:
+                if patience == self.wait:
+                    raise
+                at_work = str(busy).removesuffix("; nothing was changed")
+                self.output.notice(f"{at_work}; waiting for it, up to {self.wait:g} seconds")
+                held.enter_context(system.locked(holder, self.wait - patience))
             yield system
 
     def agreed(self, question: str) -> None:

@@ -59,8 +59,8 @@ def verify(call: Call, id: OptionalId = "") -> ExitCode | None:
     def text() -> None:
         for one in found:
             call.output.say(f"{one.change} {one.path}")
-        number = len(found) or "no"
-        call.output.say(f"{chosen}: {number} files differ from what was sealed")
+        number = "1 file differs" if len(found) == 1 else f"{len(found) or 'no'} files differ"
+        call.output.say(f"{chosen}: {number} from what was sealed.")
 
     call.output.result(shape, text)
     return ExitCode.REFUSED if found else None

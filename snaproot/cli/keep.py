@@ -55,7 +55,7 @@ def cleanup(call: Call, dry_run: DryRun = False) -> None:
         "removable": [{"id": one.id, "why": one.why} for one in going],
     }
     said = "could be removed" if dry_run else "removed"
-    call.output.result(shape, lambda: call.output.say(f"{_counted(going)} {said}"))
+    call.output.result(shape, lambda: call.output.say(f"{_counted(going)} {said}."))
 
 
 def _set_pinned(call: Call, typed: str, *, pinned: bool) -> None:
@@ -70,7 +70,7 @@ def _set_pinned(call: Call, typed: str, *, pinned: bool) -> None:
         _check_readable(found.id, found.damage)
         system.filesystem.describe(replace(found, pinned=pinned))
     call.output.result(
-        {"id": found.id, "pinned": pinned}, lambda: call.output.say(f"{found.id} is {what}")
+        {"id": found.id, "pinned": pinned}, lambda: call.output.say(f"{found.id} is {what}.")
     )
 
 

@@ -70,7 +70,6 @@ def upgrade(
 
 
 @verb(
-    "snaproot run apt-get install -y nginx --network",
     "snaproot run --network apt-get install -y nginx",
     "snaproot run sh -c 'sed -i s/a/b/ /etc/thing.conf && dpkg --audit'",
     verbatim=True,
