@@ -10,7 +10,7 @@ help:
 	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
 	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 8 minutes'
 	@echo 'make check        the linters and the types alone'
-	@echo 'make integration  the slow tests too'
+	@echo 'make integration  everything on real filesystems, the slow tests too'
 	@echo 'make bench        measure, and write integration/RESULTS.md'
 	@echo 'make claims       what is claimed, and what shows it'
 	@echo 'make deb          the Debian packages, into dist/'
@@ -32,7 +32,7 @@ check: ready
 	@$(PYTHON) -m mypy
 
 integration: ready
-	@$(PYTEST) --durations 10 -m slow </dev/null
+	@$(PYTEST) -n 2 --dist loadfile --durations 10 integration </dev/null
 
 bench: ready
 	@$(ALIVE) $(PYTHON) -m integration.bench

@@ -9,7 +9,7 @@ import itertools
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,6 +158,22 @@ def roll_back(machine: Machine) -> None:
     machine.transaction.choose(Kind.ROLLBACK, machine.filesystem.environments()[0].id)
 
 
+def stage_only(machine: Machine) -> None:
+    """Stage a change, and leave the next boot as it is."""
+    build = Staging(machine.system).command(CHANGE, network=False, line=silent)
+    machine.transaction.stage(Kind.RUN, build, arm=False)
+
+
+def arm(machine: Machine) -> None:
+    """Make what is staged the next boot."""
+    machine.transaction.arm()
+
+
+def reject(machine: Machine) -> None:
+    """Judge the trial that runs: bad."""
+    machine.transaction.reject("red")
+
+
 def abandon(machine: Machine) -> None:
     """Give up what is armed."""
     machine.transaction.abandon()
@@ -170,6 +186,14 @@ BOOTS: Sequence[Sequence[Step]] = (
     (promote, roll_back),
     (promote, stage, abandon),
 )
+
+OTHERS: Mapping[str, Sequence[Sequence[Step]]] = {
+    "rejected": ((stage,), (reject,)),
+    "stacked": ((stage, stage), (promote,)),
+    "superseded": ((stage_only, stage_only, arm, abandon),),
+    "rollback rejected": ((stage,), (promote, roll_back), (reject,)),
+}
+"""What `make integration` cuts beside; each is a part of what can happen in a machine's life."""
 
 
 def told(home: Path, base: Image, code: Code, boots: Sequence[Sequence[Step]] = BOOTS) -> Story:

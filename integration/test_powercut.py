@@ -10,7 +10,7 @@ import pytest
 from integration import tinyroot
 from integration.bigroot import snaproot
 from integration.powercut import attached, clean, mounted, read, workplace
-from integration.story import COUNTER, Code, Step, Story, abandon, stage, told
+from integration.story import COUNTER, OTHERS, Code, Step, Story, abandon, stage, told
 from integration.sweep import Sweep, evenly
 from integration.writelog import Cut, Image, cuts
 from snaproot.environment import Environment
@@ -58,6 +58,17 @@ def test_cut_at_any_write_it_recovers(home: Path, adopted: Image) -> None:
     took = time.monotonic() - began
     assert len(sweep.seen) >= ENOUGH
     assert took < PATIENCE, f"{len(sweep.seen)} disks took {took:.0f} s"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("boots", OTHERS.values(), ids=OTHERS.keys())
+def test_other_stories_recover_too(
+    home: Path, adopted: Image, boots: Sequence[Sequence[Step]]
+) -> None:
+    sweep = Sweep(home, told(home, adopted, Code(), boots))
+    sweep.over(evenly(all_cuts(sweep.story), 2 * ENOUGH))
+    sweep.over_recoveries(each=1, most=10)
+    assert len(sweep.seen) >= 2 * ENOUGH
 
 
 class DefaultNotSynced(Btrfs):
