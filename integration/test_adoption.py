@@ -121,6 +121,28 @@ def test_debian_is_adopted_beside_itself(top: Path, tmp_path: Path, name: str) -
         assert not (new / "var/lib/apt/extended_states").exists()
 
 
+def test_a_tree_as_deep_as_paths_go_is_no_obstacle(top: Path) -> None:
+    place = layouts.debian(top) / "opt"
+    for _ in range(1000):
+        place /= "x"
+        place.mkdir(parents=True)
+    adopt(top)
+    assert Btrfs(Layout(top), None).default() == ID
+
+
+def test_no_mount_point_is_made_through_a_link(top: Path, tmp_path: Path) -> None:
+    root = layouts.debian(top, home=False)
+    outside = tmp_path / "outside"
+    layouts.put(outside / "file", "content")
+    (root / "home/user/link").symlink_to(outside)
+    binding.create(top / "@data")
+    with (root / "etc/fstab").open("a") as table:
+        table.write("LABEL=tiny /home/user/link/data btrfs subvol=@data 0 0\n")
+    before = layouts.digest(outside)
+    adopt(top)
+    assert layouts.digest(outside) == before
+
+
 def test_the_original_still_boots_as_its_fstab_says(top: Path, tmp_path: Path) -> None:
     layouts.debian(top)
     adopt(top)

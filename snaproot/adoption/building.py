@@ -15,7 +15,7 @@ from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import inside
-from snaproot.areas import Area, Kind
+from snaproot.areas import Kind
 from snaproot.errors import SnaprootError
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
@@ -238,14 +238,18 @@ class Builder:
         return (path for path in sorted(known) if path and is_within(path, source))
 
     def _prepared(self, point: str) -> Path | None:
-        """Make sure of a mount point in what shows it; None where that is not ours to write."""
+        """Make sure of a mount point in what shows it; None where that is not ours to write.
+
+        Users may have put a link on the way, in an area of theirs.
+        """
         above = self._holder(point)
         if above is not None and above.how is How.STAYS:
             return None
-        place = self._on_disk(point)
-        if not os.path.lexists(place):
-            place.mkdir(mode=0o755, parents=True)
-        return place if place.is_dir() and not place.is_symlink() else None
+        base, inner = self._shown_by(point)
+        found = inside(base, inner)[0]
+        if found is Found.MISSING:
+            (base / inner).mkdir(mode=0o755, parents=True)
+        return base / inner if found in {Found.MISSING, Found.DIRECTORY} else None
 
     def _holder(self, path: str) -> AreaPlan | None:
         """Find the area that a path lies in; one that is mounted right there does not hold it."""
@@ -255,14 +259,19 @@ class Builder:
 
     def _on_disk(self, path: str) -> Path:
         """Say where the BE has a path: in an area, else in its root."""
+        base, inner = self._shown_by(path)
+        return base / inner
+
+    def _shown_by(self, path: str) -> tuple[Path, str]:
+        """Split a path into the subvolume that shows it, and the rest."""
         above = self._holder(path)
-        return self._in_root(path) if above is None else self._in_area(above.area, path)
+        if above is None:
+            return self.root, path.lstrip("/")
+        rest = PurePosixPath(path).relative_to(above.area.mount)
+        return self.layout.areas / above.area.name, str(rest)
 
     def _in_root(self, path: str) -> Path:
         return self.root / path.lstrip("/")
-
-    def _in_area(self, area: Area, path: str) -> Path:
-        return self.layout.areas / area.name / PurePosixPath(path).relative_to(area.mount)
 
     def _place_of(self, nested: Nested) -> Path:
         area = next(area for area in self.plan.declared if area.mount == nested.area)

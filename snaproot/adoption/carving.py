@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,26 +112,33 @@ def _prune(subvolume: str, inner: str, kept: Collection[str]) -> None:
 
 
 def _remove(path: str) -> None:
-    """Remove depth first; only a refusal makes us look for locks."""
+    """Remove depth first, however deep it is."""
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        return _remove_one(os.unlink, path)
+    directories = [path]
+    for directory in directories:  # which grows while it is walked
+        with os.scandir(directory) as entries:
+            below = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for place, is_directory in below:
+            if is_directory:
+                directories.append(place)
+            else:
+                _remove_one(os.unlink, place)
+    for directory in reversed(directories):
+        _remove_one(os.rmdir, directory)
+    return None
+
+
+def _remove_one(remove: Callable[[str], None], path: str) -> None:
+    """Remove one entry; only a refusal makes us look for locks."""
     try:
-        _remove_unlocked(path)
+        remove(path)
     except PermissionError as error:
         if error.errno != errno.EPERM:
             raise
         _unlock(path)
         _unlock(os.path.dirname(path))  # noqa: PTH120 - bytes of any name, 100,000 times
-        _remove_unlocked(path)
-
-
-def _remove_unlocked(path: str) -> None:
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        os.unlink(path)  # noqa: PTH108 - as above
-        return
-    with os.scandir(path) as entries:
-        names = [entry.name for entry in entries]
-    for name in names:
-        _remove(f"{path}/{name}")
-    os.rmdir(path)  # noqa: PTH106 - as above
+        remove(path)
 
 
 def _unlock(path: str) -> None:
