@@ -234,7 +234,8 @@ class Transaction:
         step = self._steps().get(decision.do)
         if step is not None:
             step(decision)
-            self.notice(decision.why)
+            if not decision.reboot:  # what a reboot settles, the caller says
+                self.notice(decision.why)
 
     def _steps(self) -> dict[Do, Callable[[Decision], object]]:
         return {
