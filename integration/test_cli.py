@@ -329,6 +329,7 @@ def test_not_root(shared: Machine) -> None:
     read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     nobody = Machine(shared.top, ("setpriv", "--reuid=nobody", "--clear-groups", *read))
     assert "only root" in nobody.refused("list", status=1)
+    assert "only root" in nobody.refused("doctor", status=1)
     said = nobody.refused("run", "true", status=1)
     assert "nothing was changed" in said
 

@@ -34,16 +34,18 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One step, the boot environment that it is about, and a sentence that says why."""
+    """One step, the boot environment that it is about, why, and whether it is deleted."""
 
     step: Step
     target: str
     why: str
+    deleted: bool = False
 
     @property
     def sentence(self) -> str:
         """Say what is done, and why."""
-        return f"{self.step.told(self.target)}: {self.why}."
+        deleted = " and deleted" if self.deleted else ""
+        return f"{self.step.told(self.target)}{deleted}: {self.why}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def for_abandoning(seen: Choices) -> Chosen:
         raise Refused(
             f"{pending.target} is running; nothing was changed", hint="snaproot reject gives it up"
         )
-    return Chosen(Step.ABANDON, pending.target, "abandoned by hand")
+    return Chosen(Step.ABANDON, pending.target, "abandoned by hand", pending.created_target)
 
 
 def for_rejection(seen: Choices, reason: str) -> Chosen:
@@ -109,21 +111,22 @@ def for_rejection(seen: Choices, reason: str) -> Chosen:
             "nothing was changed",
             hint="reboot into it, or snaproot abandon",
         )
-    return Chosen(Step.REJECT, pending.target, reason or "rejected by hand")
+    why = reason or "rejected by hand"
+    return Chosen(Step.REJECT, pending.target, why, pending.created_target)
 
 
 def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, ...]:
     target = pending.target
     if target == seen.booted:
         why = "it is running unjudged, so going back means rejecting it"
-        return (Chosen(Step.REJECT, target, why),)
+        return (Chosen(Step.REJECT, target, why, pending.created_target),)
     if target == wanted:
         raise Refused(
             f"{wanted} is {pending.phase}, not behind us; nothing was changed",
             hint="snaproot abandon gives it up",
         )
     why = "it is pending and does not run, so going back means abandoning it"
-    abandoned = Chosen(Step.ABANDON, target, why)
+    abandoned = Chosen(Step.ABANDON, target, why, pending.created_target)
     if wanted in ("", seen.record.base):
         return (abandoned,)
     return (abandoned, _trial_of(seen, wanted))

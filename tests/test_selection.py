@@ -182,3 +182,11 @@ def test_only_a_trial_that_runs_or_that_nothing_runs_beside_can_be_rejected(seen
 def test_a_rejection_carries_its_reason() -> None:
     assert for_rejection(pending(booted="b4"), "no mail").why == "no mail"
     assert for_rejection(pending(booted=None), "").why == "rejected by hand"
+
+
+def test_only_what_a_deployment_made_is_deleted_and_it_says_so() -> None:
+    seen = pending(booted=None)
+    assert "b4 is given up and deleted: " in for_abandoning(seen).sentence
+    kept = replace(deployment("b2"), created_target=False)
+    seen = replace(seen, record=Record(base="b3", pending=kept))
+    assert "b2 is given up: " in for_abandoning(seen).sentence

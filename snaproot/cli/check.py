@@ -1,5 +1,6 @@
 """Verbs that check and mend: verify, doctor, recover."""
 
+import os
 from typing import TYPE_CHECKING
 
 from snaproot.cli.app import Call, verb
@@ -78,6 +79,8 @@ def doctor(call: Call) -> ExitCode | None:
         with call.system() as system:
             findings = examine(system)
     except SnaprootError as error:
+        if os.geteuid() != 0:
+            raise
         findings = [unopened(error)]
     shape = {"findings": [one.shape() for one in findings]}
     call.output.result(shape, lambda: _print(call.output, findings))

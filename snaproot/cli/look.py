@@ -126,7 +126,8 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
         yield "base", _described(known, seen.record.base)
     if seen.pending:
         yield "pending", _pending(seen, seen.pending)
-        yield "", _answers(seen, seen.pending)
+        if not seen.interrupted:
+            yield "", _answers(seen, seen.pending)
     yield "loader", seen.capability.summary
     if seen.at_work:
         yield "at work", seen.at_work
@@ -152,8 +153,6 @@ def _answers(seen: "Overview", pending: "Deployment") -> str:
     """Say what can be done about what is pending."""
     from snaproot.state import Phase
 
-    if pending.phase is Phase.REVERTING and seen.booted == pending.target:
-        return "given up already: a reboot leaves it"
     if pending.phase is Phase.STAGED:
         return f"snaproot activate {pending.target} tries it, snaproot abandon drops it"
     if pending.phase is Phase.ARMED and seen.booted not in (None, pending.target):
