@@ -1,5 +1,6 @@
 """The filesystem's contract on real Btrfs, and what only Btrfs can get wrong."""
 
+import mmap
 import os
 import shutil
 import stat
@@ -261,6 +262,18 @@ def _names(path: Path) -> list[str]:
 
 
 class TestSealing:
+    def test_what_the_disk_has_lost_is_named(self, bench: BtrfsBench, tmp_path: Path) -> None:
+        content = b"a block that goes bad " * 1000
+        workspace = bench.create(NEW)
+        (workspace.root / "usr/lib/rotten").write_bytes(content)
+        bench.filesystem().collect(workspace)
+        bench.filesystem().seal(described(NEW))
+        spoil(next(tmp_path.rglob("*.img")), content)
+        with (bench.layout.root(NEW) / "usr/lib/rotten").open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        found = bench.filesystem().verify(NEW, lambda _: None)
+        assert found == [PathChange("/usr/lib/rotten", Change.CHANGED)]
+
     @pytest.mark.parametrize("place", ["usr/lib/pool", "etc/pool"])
     def test_a_subvolume_that_staging_made_in_the_root_is_refused(
         self, bench: BtrfsBench, place: str
@@ -381,6 +394,14 @@ def damage(place: Path) -> None:
     (place / "type").mkdir()
     (place / "gone").unlink()
     (place / "new").write_text("")
+
+
+def spoil(image: Path, content: bytes) -> None:
+    """Overwrite the first block of a file where it lies on the disk, behind Btrfs' back."""
+    with image.open("r+b") as disk, mmap.mmap(disk.fileno(), 0) as memory:
+        at = memory.find(content)
+        assert at > 0
+        memory[at : at + 4096] = b"\xff" * 4096
 
 
 class TestMetadata:

@@ -20,6 +20,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from snaproot.filesystem import Change, PathChange
@@ -88,10 +89,10 @@ def load(source: Path, digest: str) -> Lines:
 
 
 def compare(lines: Mapping[bytes, bytes], root: Path, report: Report) -> list[PathChange]:
-    """Recompute everything and name what differs; reports the fraction done."""
+    """Recompute everything and name what differs, or cannot be read; reports the fraction done."""
     found: set[bytes] = set()
     changes: list[PathChange] = []
-    for number, (path, state) in enumerate(_states(root, walk(root))):
+    for number, (path, state) in enumerate(_states(root, walk(root), _readable)):
         report(min(1.0, number / max(1, len(lines))))
         found.add(path)
         if path not in lines:
@@ -238,14 +239,26 @@ def _section(root: Path, paths: Iterable[bytes]) -> bytearray:
     )
 
 
-def _states(root: Path, paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+def _states(
+    root: Path,
+    paths: Iterable[bytes],
+    described: Callable[[Tree, bytes], bytes | None] = Tree.state,
+) -> Iterator[tuple[bytes, bytes | None]]:
     """Describe many files; on every processor, as hashing releases the interpreter's lock."""
     tree, known = Tree(root), [*paths]
     if len(known) < _FEW:
-        yield from ((path, tree.state(path)) for path in known)
+        yield from ((path, described(tree, path)) for path in known)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from zip(known, pool.map(tree.state, known), strict=True)
+        yield from zip(known, pool.map(partial(described, tree), known), strict=True)
+
+
+def _readable(tree: Tree, path: bytes) -> bytes | None:
+    """Describe one file, with nothing for one that the disk does not give back."""
+    try:
+        return tree.state(path)
+    except OSError:
+        return b""
 
 
 def _entry(path: bytes, state: bytes) -> bytes:

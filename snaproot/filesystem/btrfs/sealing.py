@@ -68,7 +68,8 @@ def verify(layout: Layout, id: str, report: Report) -> list[PathChange]:
         lines = manifest.load(layout.files(id), environment.digests.files)
     except (OSError, ValueError) as error:
         raise Refused(f"the list of {id}'s files cannot be believed: {error}") from error
-    return manifest.compare(lines, layout.root(id), report)
+    with binding.translated(f"read the files of {id}"):
+        return manifest.compare(lines, layout.root(id), report)
 
 
 def _refuse_nested(layout: Layout, id: str) -> None:
