@@ -200,7 +200,7 @@ def _has_size(path: Path, archive: Archive) -> bool:
 
 
 def _has_digest(path: Path, archive: Archive) -> bool:
-    if not _has_size(path, archive):
+    if not archive.digest or not _has_size(path, archive):
         return False
     with path.open("rb") as file:
-        return hashlib.file_digest(file, archive.algorithm).hexdigest() == archive.digest
+        return hashlib.file_digest(file, "sha256").hexdigest() == archive.digest

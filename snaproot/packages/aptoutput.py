@@ -10,7 +10,7 @@ _STATUS = re.compile(r"(?:pm|dl)status:[^:]*:([\d.]+):.*")
 _MACHINE = re.compile(r"(?:pm|dl)status:|pmconffile:|media-change:")
 _INSTALL = re.compile(r"^Inst (\S+)(?: \[(\S+)\])? \((\S+)", re.MULTILINE)
 _REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) \[(\S+)\]", re.MULTILINE)
-_URI = re.compile(r"^'([^']+)' (\S+) (\d+) (\w+):([0-9a-f]+)\s*$", re.MULTILINE)
+_URI = re.compile(r"^'([^']+)' (\S+) (\d+)(?: SHA256:([0-9a-f]+)| \S+)?[ \t]*$", re.MULTILINE)
 _DISK = re.compile(
     r"^After this operation, ([\d,.]+) ([kMGTP]?)B "
     r"(?:of additional disk space will be (used)|disk space will be freed)",
@@ -49,12 +49,14 @@ _HARMLESS = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One package file to fetch: its name in the cache, its size in bytes, its digest."""
+    """One package file to fetch: its name in the cache, its size in bytes, its SHA-256.
+
+    `digest` is empty where the index names none, or only a weaker one.
+    """
 
     uri: str
     name: str
     size: int
-    algorithm: str
     digest: str
 
     @property
@@ -84,8 +86,7 @@ def changes(simulated: str) -> tuple[PackageChange, ...]:
 def archives(printed: str) -> tuple[Archive, ...]:
     """Read `apt-get --print-uris`."""
     return tuple(
-        Archive(uri, name, int(size), algorithm.lower(), digest)
-        for uri, name, size, algorithm, digest in _URI.findall(printed)
+        Archive(uri, name, int(size), digest) for uri, name, size, digest in _URI.findall(printed)
     )
 
 

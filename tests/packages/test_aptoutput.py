@@ -90,8 +90,14 @@ def test_archives_have_exact_sizes_and_digests() -> None:
     first, second = aptoutput.archives(PRINTED)
     assert not first.fetched
     uri = "http://deb.debian.org/pool/b/base.deb"
-    assert second == Archive(uri, "base-files_2%3a13_amd64.deb", 157758, "sha256", "2cb0")
+    assert second == Archive(uri, "base-files_2%3a13_amd64.deb", 157758, "2cb0")
     assert second.fetched
+
+
+def test_an_archive_without_a_digest_is_not_passed_over() -> None:
+    for digest in ("", "MD5Sum:1f07"):
+        (archive,) = aptoutput.archives(f"'http://x/a.deb' a_1_all.deb 12 {digest}\n")
+        assert archive == Archive("http://x/a.deb", "a_1_all.deb", 12, "")
 
 
 def test_disk_space_is_used_or_freed() -> None:
