@@ -373,6 +373,15 @@ def test_damaged_metadata_is_explained_and_written_anew(machine: Machine) -> Non
     machine("run", "touch", "/usr/lib/marker")
 
 
+def test_a_base_that_somebody_deleted_is_found_anew(machine: Machine) -> None:
+    (first,) = machine.ids()
+    records = Records(machine.snaproot / "record")
+    records.save(replace(records.load(), base="b999999"))
+    assert "does not exist" in machine.refused("run", "true", status=4)
+    assert "b999999 does not exist" in machine("recover").out
+    assert machine.status()["base"] == first
+
+
 def test_both_damaged_at_once_are_recovered(machine: Machine) -> None:
     (first,) = machine.ids()
     (machine.snaproot / f"environments/{first}/environment.toml").write_bytes(b"\xff\xfe")

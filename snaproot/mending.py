@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
-from snaproot.recovery import Decision
+from snaproot.recovery import Decision, check_base
 from snaproot.state import Record
 from snaproot.system import System
 from snaproot.transaction import Notice
@@ -21,6 +21,7 @@ def mend(system: System, notice: Notice) -> list[Decision]:
     """
     try:
         record = system.records.load()
+        check_base(record, system.filesystem.environments())
     except NeedsRecovery as error:
         record = _rebuild_record(system, error, notice)
     unfinished = record.work.target if record.work else None  # recovery discards it

@@ -215,6 +215,15 @@ _ROWS: tuple[Row, ...] = (
 )
 
 
+def check_base(record: Record, environments: Sequence[Environment]) -> None:
+    """Raise NeedsRecovery where the record's base is gone: somebody deleted it."""
+    if record.base not in {environment.id for environment in environments}:
+        raise NeedsRecovery(
+            f"the base {record.base} does not exist; no root was touched",
+            hint="snaproot recover finds another one",
+        )
+
+
 def believable_base(environments: Sequence[Environment], default: str | None) -> str:
     """Say which one is the base where the record is lost: the default if it is proven.
 

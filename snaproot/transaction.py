@@ -14,7 +14,7 @@ from snaproot.bootloader import Bootloader, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, NothingToDo, Refused, SnaprootError
 from snaproot.filesystem import Filesystem, Workspace
-from snaproot.recovery import Decision, Do, Situation, believable_base, recovered
+from snaproot.recovery import Decision, Do, Situation, believable_base, check_base, recovered
 from snaproot.retention import protected
 from snaproot.state import Deployment, Kind, Phase, Record, TrialArgument
 
@@ -178,7 +178,11 @@ class Transaction:
     # -- recovery --------------------------------------------------------------------------------
 
     def recover(self) -> list[Decision]:
-        """Finish what was interrupted; return the decisions taken, the last of them final."""
+        """Finish what was interrupted; return the decisions taken, the last of them final.
+
+        Raises NeedsRecovery where the record is damaged, or its base is gone.
+        """
+        check_base(self.ledger.load(), self.filesystem.environments())
         taken: list[Decision] = []
         while not taken or not taken[-1].final:
             if len(taken) > len(Do):
@@ -316,10 +320,9 @@ class Transaction:
             self.filesystem.set_default(id)
 
     def _stand(self, id: str, standing: Standing) -> None:
-        known = {found.id: found for found in self.filesystem.environments()}
-        environment = known[id]
-        if not environment.damage and environment.standing is not standing:
-            self.filesystem.describe(replace(environment, standing=standing))
+        for found in self.filesystem.environments():
+            if found.id == id and not found.damage and found.standing is not standing:
+                self.filesystem.describe(replace(found, standing=standing))
 
     # -- questions -------------------------------------------------------------------------------
 

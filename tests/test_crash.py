@@ -13,7 +13,7 @@ import pytest
 from snaproot import drafts
 from snaproot.bootloader import Trial
 from snaproot.environment import Environment, Standing
-from snaproot.errors import Refused
+from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Do
 from snaproot.state import Deployment, Kind, Phase, Record
@@ -190,6 +190,14 @@ def test_what_is_not_sealed_is_not_promoted_where_it_runs() -> None:
         found.transaction.promote_booted(Kind.ROLLBACK)
     assert found.record == before
     assert found.filesystem.default() == BASE
+
+
+def test_a_base_that_somebody_deleted_is_for_recover_to_settle() -> None:
+    found = machine(counts=False)()
+    FakeLedger(found.disk).save(replace(found.record, base="b999999"))
+    with pytest.raises(NeedsRecovery, match="b999999 does not exist"):
+        found.stage()
+    assert found.record.work is None
 
 
 def drafted(transaction: Transaction, kind: Kind) -> Deployment:
