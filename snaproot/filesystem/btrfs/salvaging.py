@@ -21,7 +21,10 @@ def salvage(layout: Layout, id: str) -> Environment:
     """
     path, root = layout.metadata(id), _root(layout, id)
     if root is None or not path.exists():
-        raise Refused(f"{id} was never finished, or somebody took its seal; it is left as it is")
+        raise Refused(
+            f"{id} was never finished, or is not sealed, as the original is not; "
+            "it is left as it is"
+        )
     durable.set_aside(path)
     environment = Environment(
         id=id,
