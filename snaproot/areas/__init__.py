@@ -64,7 +64,10 @@ def parse(text: str) -> tuple[Area, ...]:
             "nothing was changed",
             hint="use the snaproot that wrote it, or a newer one",
         )
-    areas = tuple(_area(table) for table in data.get("area", []))
+    tables = data.get("area", [])
+    if not isinstance(tables, list):
+        raise ValueError("area is no list of tables")  # noqa: TRY004 - of the text
+    areas = tuple(_area(table) for table in tables)
     _unlike(areas)
     return areas
 

@@ -43,6 +43,7 @@ def test_a_newer_format_is_refused() -> None:
     ("old", "new", "said"),
     [
         ("format = 1", "", "format number"),
+        ("[[area]]", "[area]", "no list of tables"),
         ('name = "var"', 'name = "../x"', "not written as"),
         ('mode = "0755"', 'mode = "rwx"', "not written as"),
         ('owner = "0:0"', 'owner = "root"', "not written as"),
