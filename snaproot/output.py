@@ -23,6 +23,7 @@ FORMAT = 1
 
 _GAP = "  "
 _KIB = 1024
+_SHORTEST = 8  # characters that are left of a cell
 _MEASURE = 100  # characters: longer lines are hard to read
 
 
@@ -30,14 +31,14 @@ _MEASURE = 100  # characters: longer lines are hard to read
 class Table:
     """Rows of text under headings.
 
-    `right` names the headings whose cells are numbers, `cut` the one whose cells may be shortened
-    where a terminal is narrow.
+    `right` names the headings whose cells are numbers, `cut` those whose cells may be shortened
+    where a terminal is narrow, the first one first.
     """
 
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     right: frozenset[str] = frozenset()
-    cut: str = ""
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -176,12 +177,16 @@ def aligned(table: Table) -> list[str]:
 
 def fitted(table: Table, width: int) -> Table:
     """Shorten the cells that may be cut, so that a line fits into a width. Pure."""
-    if not table.cut:
-        return table
-    place = table.headings.index(table.cut)
+    for heading in table.cut:
+        table = _narrowed(table, heading, width)
+    return table
+
+
+def _narrowed(table: Table, heading: str, width: int) -> Table:
+    place = table.headings.index(heading)
     widths = [max(map(len, column)) for column in zip(table.headings, *table.rows, strict=True)]
     room = width - sum(widths) + widths[place] - len(_GAP) * (len(widths) - 1)
-    room = max(room, len(table.cut))
+    room = max(room, _SHORTEST)
     rows = [(*row[:place], shortened(row[place], room), *row[place + 1 :]) for row in table.rows]
     return replace(table, rows=rows)
 
@@ -224,7 +229,8 @@ def _draw(table: Table, out: TextIO) -> None:
     drawn = Drawn(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in table.headings:
         justify = "right" if heading in table.right else "left"
-        drawn.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        whole = bool(table.cut) and heading != table.headings[-1]
+        drawn.add_column(heading, justify=justify, overflow="fold", no_wrap=whole)  # type: ignore[arg-type]
     for row in fitted(table, console.width).rows:
         drawn.add_row(*(Text(cell) for cell in row))
     console.print(drawn)

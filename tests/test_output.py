@@ -116,9 +116,16 @@ def test_only_a_terminal_gets_an_empty_line_where_it_echoed_ctrl_c() -> None:
 def test_a_narrow_terminal_cuts_the_column_that_may_be_cut() -> None:
     table = Table(("ID", "ORIGIN", "NOW"), [("b1", "run touch /usr/lib/marker", "default")])
     assert fitted(table, 20) == table
-    cut = fitted(replace(table, cut="ORIGIN"), 26)
+    cut = fitted(replace(table, cut=("ORIGIN",)), 26)
     assert aligned(cut)[1] == "b1  run touch /u…  default"
-    assert fitted(replace(table, cut="ORIGIN"), 10).rows[0][1] == "run t…"
+    assert fitted(replace(table, cut=("ORIGIN",)), 10).rows[0][1] == "run tou…"
+
+
+def test_a_second_column_is_cut_only_where_the_first_is_not_enough() -> None:
+    row = ("run touch /usr/lib/marker", "6.12.117+deb13-cloud-amd64")
+    table = Table(("ORIGIN", "KERNEL"), [row], cut=("ORIGIN", "KERNEL"))
+    assert fitted(table, 40).rows == [("run touch /…", row[1])]
+    assert fitted(table, 20).rows == [("run tou…", "6.12.117+…")]
 
 
 def test_an_error_without_a_hint_has_null_for_scripts() -> None:

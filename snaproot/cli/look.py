@@ -182,9 +182,10 @@ def _listing(
             (*line[:-1], size(exclusive[one.id]), line[-1])
             for line, (one, _) in zip(lines, rows, strict=True)
         ]
-    output.table(Table(headings, lines, right=frozenset({"EXCLUSIVE"}), cut="ORIGIN"))
+    numbers, cut = frozenset({"EXCLUSIVE"}), ("ORIGIN", "KERNEL")
+    output.table(Table(headings, lines, right=numbers, cut=cut))
     if exclusive is not None:
-        output.say(EXCLUSIVE)
+        output.paragraph(EXCLUSIVE)
 
 
 def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
