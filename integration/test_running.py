@@ -123,6 +123,9 @@ def test_a_rejected_trial_goes_after_the_reboot(hardware: Hardware) -> None:
     said = machine("run", "true", status=4).err
     assert "a reboot has to come first" in said
     assert said.count("was given up") == 1
+    decisions = machine("recover", "--json", status=4).json["decisions"]
+    assert isinstance(decisions, list)
+    assert decisions[-1]["reboot"] is True
 
     machine = hardware.boot("boot-3")
     machine("recover")

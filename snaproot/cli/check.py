@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from snaproot.cli.app import Call, verb
 from snaproot.cli.choose import OptionalId
-from snaproot.errors import ExitCode, NeedsRecovery, SnaprootError
+from snaproot.errors import ExitCode, SnaprootError
 from snaproot.output import Output
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @verb("snaproot recover")
-def recover(call: Call) -> None:
+def recover(call: Call) -> ExitCode | None:
     """Finish what was interrupted, and rebuild what cannot be read.
 
     May run at any time, any number of times. Says what it found and did; ends 4 where a reboot has
@@ -39,8 +39,10 @@ def recover(call: Call) -> None:
         call.output.paragraph(last.why)
 
     call.output.result(shape, text)
-    if last.reboot:
-        raise NeedsRecovery(f"{last.why}; a reboot has to come first", hint="reboot")
+    if not last.reboot:
+        return None
+    call.output.notice("a reboot has to come first")
+    return ExitCode.RECOVER
 
 
 @verb("snaproot verify", "snaproot verify b4k7q2x")
