@@ -140,7 +140,7 @@ def _reverting(s: Situation, pending: Deployment) -> Decision:
     if s.booted == pending.target:
         why = f"{pending.target} was given up and still runs"
         return Decision(Do.SPEND, why, good=s.record.base, reboot=True)
-    return Decision(Do.FINISH_REVERT, f"reverting {pending.target} was interrupted")
+    return Decision(Do.FINISH_REVERT, f"{pending.target} was given up; its removal is finished")
 
 
 def _promoting(s: Situation, pending: Deployment) -> Decision:

@@ -14,7 +14,7 @@ from snaproot.environment import Digests, Environment, PackageChange
 from snaproot.errors import CommandFailed, NothingToDo, Refused
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
-from snaproot.packages import PackageManager, Plan, Report
+from snaproot.packages import PackageManager, Plan, Progress, Report
 from snaproot.packages.aptoutput import hook_warnings
 from snaproot.proof import Proof, prove
 from snaproot.run import Line
@@ -67,6 +67,7 @@ class Staging:
         def build(workspace: Workspace, parent: str) -> Environment:
             outcome = manager.upgrade(self._writer(workspace), report)
             self._tell_kept_away(outcome.shimmed)
+            report(Progress("proving and sealing the target"))
             return self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
 
         return build
