@@ -32,7 +32,9 @@ def deployments(effort: Effort) -> Section:
             for size in (effort.small, effort.large)
         ]
         rounds = [
-            (*_by_command(top), *_in_process(top)) for _ in range(effort.rounds + 1) for top in tops
+            (*_by_command(top), *_in_process(top))
+            for _ in range(2 * effort.rounds + 1)
+            for top in tops
         ][2:]
     names = ("stage, seal, arm: `snaproot run true`", "`snaproot rollback`", *_IN_PROCESS)
     rows = [
