@@ -17,7 +17,7 @@ PRINTED = """\
 Need to get 157 kB/321 kB of archives.
 After this operation, 31.9 MB of additional disk space will be used.
 'file:/srv/archive/pool/mawk_1.3%2bdemo1.deb' mawk_1.3+demo1_amd64.deb 163602 SHA256:1f07
-'http://deb.debian.org/pool/b/base.deb' base-files_2%3a13_amd64.deb 157758 SHA256:2cb0
+'http://archive.example/pool/b/base.deb' base-files_2%3a13_amd64.deb 157758 SHA256:2cb0
 """
 FAILED = """\
 pmstatus:mawk:10.0000:Preparing mawk
@@ -89,7 +89,7 @@ def test_a_plan_has_what_comes_what_changes_and_what_goes() -> None:
 def test_archives_have_exact_sizes_and_digests() -> None:
     first, second = aptoutput.archives(PRINTED)
     assert not first.fetched
-    uri = "http://deb.debian.org/pool/b/base.deb"
+    uri = "http://archive.example/pool/b/base.deb"
     assert second == Archive(uri, "base-files_2%3a13_amd64.deb", 157758, "2cb0")
     assert second.fetched
 
