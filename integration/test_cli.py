@@ -131,6 +131,14 @@ def test_a_failing_command_leaves_nothing_and_tells_its_status(machine: Machine)
     assert machine.ids() == [first]
 
 
+def test_a_command_that_is_not_in_the_target_is_named(machine: Machine) -> None:
+    failed = machine("run", "--json", "no-such-command", status=1)
+    error = failed.json["error"]
+    assert isinstance(error, dict)
+    assert error["status"] == 127
+    assert "no-such-command exited 127: there is no such command" in error["message"]
+
+
 def test_a_shell_keeps_what_was_done_and_exit_1_discards_it(machine: Machine) -> None:
     machine("shell", stdin="touch /usr/lib/marker\n")
     (_, second) = machine.ids()

@@ -24,6 +24,8 @@ from snaproot.system import System
 from snaproot.transaction import Build
 
 _MIB = 1 << 20
+_NO_SUCH = "bwrap: execvp"
+_NOT_FOUND = 127  # as a shell has it
 _BOOT_FILES = 200 * _MIB
 """What a kernel, its modules and two initramfs may take beyond what packages announce."""
 
@@ -164,8 +166,11 @@ class Staging:
 
 
 def _check(argv: Sequence[str], status: int, output: str) -> None:
-    if status != 0:
-        raise CommandFailed(tuple(argv), status, output)
+    if status == 0:
+        return
+    if output.strip().rpartition("\n")[2].startswith(_NO_SUCH):
+        raise CommandFailed(tuple(argv), _NOT_FOUND, "there is no such command in the target")
+    raise CommandFailed(tuple(argv), status, output)
 
 
 def _boot_digests(root: Path, proof: Proof) -> Digests:
