@@ -131,6 +131,19 @@ def test_a_failing_command_leaves_nothing_and_tells_its_status(machine: Machine)
     assert machine.ids() == [first]
 
 
+def test_a_staged_target_that_somebody_deleted_is_named_and_can_be_abandoned(
+    machine: Machine,
+) -> None:
+    machine("run", "--stage-only", "touch", "/usr/lib/marker")
+    (first, gone) = machine.ids()
+    (machine.snaproot / f"environments/{gone}").rename(machine.snaproot / "gone")
+    for words in (("run", "true"), ("upgrade", "-y"), ("shell",)):
+        assert f"{gone} is pending" in machine.refused(*words, status=3)
+    machine("abandon", "-y")
+    assert machine.ids() == [first]
+    machine("run", "true")
+
+
 def test_a_command_that_is_not_in_the_target_is_named(machine: Machine) -> None:
     failed = machine("run", "--json", "no-such-command", status=1)
     error = failed.json["error"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from snaproot.environment import Environment, Standing
-from snaproot.errors import NeedsRecovery
+from snaproot.errors import NeedsRecovery, Refused
 from snaproot.state import Deployment, LoaderView, Phase, Record, TrialArgument
 
 
@@ -221,6 +221,16 @@ def check_base(record: Record, environments: Sequence[Environment]) -> None:
         raise NeedsRecovery(
             f"the base {record.base} does not exist; no root was touched",
             hint="snaproot recover finds another one",
+        )
+
+
+def check_pending(record: Record, environments: Sequence[Environment]) -> None:
+    """Raise Refused where the pending target is gone: nothing can be built on it or armed."""
+    pending = record.pending
+    if pending and pending.target not in {environment.id for environment in environments}:
+        raise Refused(
+            f"{pending.target} is pending and does not exist; nothing was changed",
+            hint="snaproot abandon forgets it",
         )
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from snaproot import drafts
+from snaproot import drafts, recovery
 from snaproot.bootloader import Bootloader, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, NothingToDo, Refused, SnaprootError
 from snaproot.filesystem import Filesystem, Workspace
-from snaproot.recovery import Decision, Do, Situation, believable_base, check_base, recovered
+from snaproot.recovery import Decision, Do, Situation
 from snaproot.retention import protected
 from snaproot.state import Deployment, Kind, Phase, Record, TrialArgument
 
@@ -182,12 +182,12 @@ class Transaction:
 
         Raises NeedsRecovery where the record is damaged, or its base is gone.
         """
-        check_base(self.ledger.load(), self.filesystem.environments())
+        recovery.check_base(self.ledger.load(), self.filesystem.environments())
         taken: list[Decision] = []
         while not taken or not taken[-1].final:
             if len(taken) > len(Do):
                 raise RuntimeError(f"recovery does not end: {taken}")
-            decision = recovered(self.situation())
+            decision = recovery.recovered(self.situation())
             self._apply(decision)
             taken.append(decision)
         self.filesystem.empty_trash()
@@ -198,7 +198,7 @@ class Transaction:
 
         Raises NeedsRecovery where no proven boot environment can be found.
         """
-        base = believable_base(self.filesystem.environments(), self.filesystem.default())
+        base = recovery.believable_base(self.filesystem.environments(), self.filesystem.default())
         self.bootloader.settle(base)
         self.filesystem.set_default(base)
         record = Record(base=base)
@@ -220,7 +220,8 @@ class Transaction:
     def settled(self) -> Record:
         """Recover, and return the record if the system may be changed now.
 
-        Raises NeedsRecovery before a reboot that recovery wants, Refused inside a trial.
+        Raises NeedsRecovery before a reboot that recovery wants, Refused inside a trial and
+        where the pending target is gone.
         """
         last = self.recover()[-1]
         if last.reboot:
@@ -230,7 +231,9 @@ class Transaction:
                 f"{last.why}, not judged yet; nothing was changed",
                 hint="snaproot promote or snaproot reject",
             )
-        return self.ledger.load()
+        record = self.ledger.load()
+        recovery.check_pending(record, self.filesystem.environments())
+        return record
 
     # -- steps -----------------------------------------------------------------------------------
 
