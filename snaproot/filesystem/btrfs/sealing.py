@@ -105,12 +105,10 @@ def _list_files(layout: Layout, environment: Environment) -> str:
         parent = _listed_parent(layout, environment.parent)
         if parent is not None:
             changed = candidates(layout.root(parent.id), root)
-            try:
+            with suppress(ValueError):  # a parent's list that is damaged is not inherited
                 return manifest.extend(
                     target, layout.files(parent.id), parent.digests.files, root, changed
                 )
-            except ValueError:
-                """A parent's list that is damaged is not inherited."""
         return manifest.write(target, root)
 
 
