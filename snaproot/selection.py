@@ -18,6 +18,7 @@ class Step(StrEnum):
     POINT_BACK = "point back"
     CHOOSE = "choose"
     ARM = "arm"
+    ONCE = "once"
 
     def told(self, target: str) -> str:
         """Say what becomes of the boot environment."""
@@ -30,6 +31,8 @@ class Step(StrEnum):
                 return f"{target} becomes the default again"
             case Step.CHOOSE | Step.ARM:
                 return f"{target} becomes the next boot, as a trial"
+            case Step.ONCE:
+                return f"{target} becomes the next boot, for that boot alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,14 @@ def for_activation(seen: Choices, wanted: str) -> Chosen:
     if pending.phase is not Phase.STAGED:
         raise NothingToDo(f"{wanted} is {pending.phase} already")
     return Chosen(Step.ARM, wanted, f"{wanted} is staged")
+
+
+def for_one_boot(seen: Choices, wanted: str) -> Chosen:
+    """Say what `activate --once ID` does. Raises Refused for what is not complete."""
+    found = {environment.id: environment for environment in seen.environments}[wanted]
+    if not found.complete:
+        raise _incomplete(found)
+    return Chosen(Step.ONCE, wanted, "no trial, and nothing is judged")
 
 
 def for_abandoning(seen: Choices) -> Chosen:
@@ -154,12 +165,16 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
             hint="choose it in the boot loader, by hand",
         )
     if not found.complete:
-        raise Refused(
-            f"{wanted} is not complete ({found.damage or 'never sealed'}); nothing was changed",
-            hint="snaproot list shows which are",
-        )
+        raise _incomplete(found)
     why = "as asked for" if asked else f"it is the newest proven one before {seen.default}"
     return Chosen(Step.CHOOSE, wanted, why)
+
+
+def _incomplete(found: Environment) -> Refused:
+    return Refused(
+        f"{found.id} is not complete ({found.damage or 'never sealed'}); nothing was changed",
+        hint="snaproot list shows which are",
+    )
 
 
 def _newest_before_the_default(seen: Choices) -> str:

@@ -201,6 +201,7 @@ class LoaderView:
     trial: str = ""
     deployment: str = ""
     tries: int = 0
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

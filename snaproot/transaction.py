@@ -143,6 +143,12 @@ class Transaction:
         self._point_at(record.base)
         return record
 
+    def boot_once(self, id: str) -> Record:
+        """Let the next boot alone be this one. Raises Refused where the loader cannot."""
+        record = self.settled()
+        self.bootloader.boot_once(id)
+        return record
+
     # -- backward --------------------------------------------------------------------------------
 
     def reject(self, reason: str) -> Record:

@@ -310,6 +310,7 @@ class Env:
     trial: str = ""
     deployment: str = ""
     tries: int = 0
+    once: str = ""
 
 
 @dataclass
@@ -347,6 +348,13 @@ class CountingLoader:
         env = self.disk.get(("env",))
         spent = replace(env, tries=0) if isinstance(env, Env) else Env(good)
         self._write(spent)
+
+    def boot_once(self, id: str) -> None:
+        env = self.disk.get(("env",))
+        if not isinstance(env, Env):
+            raise Refused("the loader's file is garbled")
+        self._publish(id)
+        self._write(replace(env, once=id))
 
     def withdraw(self, id: str) -> None:
         env = self.disk.get(("env",))

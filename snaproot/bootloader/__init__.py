@@ -1,18 +1,49 @@
 """What snaproot asks of a boot loader. Every method is atomic, durable and idempotent."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+from snaproot.environment import Digests
 from snaproot.state import LoaderView
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What the loader can do by itself, found by experiment, and a sentence for people."""
+    """What the loader can do by itself, found by experiment, and a sentence for people.
+
+    `obstacle` says why nothing can be armed on it now, and `hint` what helps; empty where it can.
+    """
 
     counts: bool
     one_shot: bool
     summary: str
+    obstacle: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootable:
+    """What an entry boots: where the loader finds it, and where it can be read here.
+
+    `filesystem` is the UUID by which the loader searches, `prefix` the root's path from the top of
+    that filesystem as the loader sees it. `kernel` and `initramfs` are paths inside the root.
+    """
+
+    id: str
+    title: str
+    filesystem: str
+    prefix: str
+    root: Path
+    kernel: str
+    initramfs: str
+    arguments: tuple[str, ...]
+    digests: Digests = field(default_factory=Digests)
+
+
+Bootables = Callable[[str], Bootable]
+"""Describes how a boot environment is booted. Raises Refused where it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +76,12 @@ class Bootloader(Protocol):
 
     def spend(self, good: str) -> None:
         """Take all tries away in one write: the next boot is `good`. Keeps the deployment."""
+
+    def boot_once(self, id: str) -> None:
+        """Let the next boot, and no other, be this one; it is no trial, and nothing is counted.
+
+        Raises Refused where the loader has no such choice.
+        """
 
     def withdraw(self, id: str) -> None:
         """Remove the entry of a boot environment that is about to be deleted."""

@@ -7,6 +7,7 @@ revert. A trial that panics before snaproot runs is booted again.
 from dataclasses import dataclass
 
 from snaproot.bootloader import Capability, Trial
+from snaproot.errors import Refused
 from snaproot.filesystem import Pointer
 from snaproot.state import LoaderView
 
@@ -36,6 +37,13 @@ class PointerLoader:
 
     def spend(self, good: str) -> None:
         self.pointer.set_default(good)
+
+    def boot_once(self, id: str) -> None:
+        raise Refused(
+            f"{id} cannot be the next boot alone: the loader {self.capability().summary}; "
+            "nothing was changed",
+            hint="snaproot activate ID, without --once, makes it a trial",
+        )
 
     def withdraw(self, id: str) -> None:
         """Nothing to remove: there are no entries."""

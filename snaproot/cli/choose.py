@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import NeedsRecovery, Refused
+from snaproot.errors import NeedsRecovery
 
 if TYPE_CHECKING:
     from snaproot.selection import Choices, Chosen
@@ -49,14 +49,13 @@ def activate(
     One that `upgrade --stage-only` has staged is armed.
     """
     from snaproot.ids import resolve
-    from snaproot.selection import for_activation
+    from snaproot.selection import for_activation, for_one_boot
     from snaproot.state import Kind
 
     with call.locked("activate") as system:
-        if once:
-            _refuse_once(system)
         seen = _choices(system, settle=not dry_run)
-        chosen = for_activation(seen, resolve(id, [one.id for one in seen.environments]))
+        wanted = resolve(id, [one.id for one in seen.environments])
+        chosen = for_one_boot(seen, wanted) if once else for_activation(seen, wanted)
         _carry_out(call, system, (chosen,), Kind.ACTIVATE, dry_run=dry_run)
 
 
@@ -103,16 +102,6 @@ def reject(
     with call.locked("reject") as system:
         step = for_rejection(_choices(system, settle=not dry_run), reason)
         _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
-
-
-def _refuse_once(system: "System") -> None:
-    if not system.bootloader.capability().one_shot:
-        raise Refused(
-            "the loader has no choice for the next boot alone "
-            f"(it {system.bootloader.capability().summary}); nothing was changed",
-            hint="snaproot activate ID, without --once, makes it a trial",
-        )
-    raise RuntimeError("no loader of this version has a one-shot boot")
 
 
 def _choices(system: "System", *, settle: bool) -> "Choices":
@@ -164,6 +153,8 @@ def _take(system: "System", chosen: "Chosen", kind: "Kind") -> object:
             return transaction.point_back()
         case Step.ARM:
             return transaction.arm()
+        case Step.ONCE:
+            return transaction.boot_once(chosen.target)
         case Step.CHOOSE:
             return transaction.choose(kind, chosen.target)
 
