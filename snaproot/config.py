@@ -1,28 +1,34 @@
 """The configuration: a vendor's defaults under /usr/lib, then /run, then /etc.
 
 Three types, in the order of their making: `Fragment` is one file, `Merged` is all of them with
-where each setting came from, `Config` is checked and frozen. Only `load` reads.
+where each setting came from, `Config` is checked and frozen. Only `load` reads; `configschema` says
+what is wrong with a value, and where it stands.
 """
 
-import difflib
-import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from snaproot.configschema import Form, Fragment, Key, Schema, Setting
 from snaproot.errors import ConfigError, SnaprootError
+from snaproot.health.settings import (
+    Health,
+    bad_endpoint,
+    bad_name,
+    bad_path,
+    bad_unit,
+    bad_url,
+)
 from snaproot.retention import Policy
 
 DIRECTORIES = (Path("/usr/lib/snaproot"), Path("/run/snaproot"), Path("/etc/snaproot"))
 NAME = "snaproot.toml"
-
-Key = tuple[str, ...]
 
 
 class Manager(StrEnum):
@@ -37,6 +43,13 @@ class Conffiles(StrEnum):
 
     KEEP = "keep"
     NEW = "new"
+
+
+class Unknown(StrEnum):
+    """What a required answer that nobody gave means in the end."""
+
+    BAD = "bad"
+    STAY = "stay"
 
 
 class Backend(StrEnum):
@@ -63,9 +76,15 @@ class BootloaderSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrialSettings:
-    """[trial]: how many boots a target gets to prove itself."""
+    """[trial]: how many boots a target gets to prove itself, and what becomes of it.
+
+    Without `revert` a bad verdict is only told. `unknown` is what a verdict that nobody could
+    give by the deadline means; `stay` leaves the machine where it is, unprotected.
+    """
 
     tries: int = 2
+    revert: bool = True
+    unknown: Unknown = Unknown.BAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +103,9 @@ class Config:
     trial: TrialSettings = field(default_factory=TrialSettings)
     retention: Policy = field(default_factory=Policy)
     space: SpaceSettings = field(default_factory=SpaceSettings)
+    health: Health = field(default_factory=Health)
 
 
-_SECTIONS: Mapping[str, type] = {f.name: cast(type, f.type) for f in fields(Config)}
-_KINDS: Mapping[Key, type] = {
-    (name, f.name): cast(type, f.type)
-    for name, section in _SECTIONS.items()
-    for f in fields(section)
-}
 _BOUNDS: Mapping[Key, tuple[int, int]] = {
     ("trial", "tries"): (1, 9),  # the loader's counter has one digit
     ("retention", "proven"): (1, 1000),
@@ -99,39 +113,27 @@ _BOUNDS: Mapping[Key, tuple[int, int]] = {
     ("retention", "total"): (1, 1000),
     ("retention", "max_age_days"): (0, 36500),
     ("space", "reserve_mib"): (0, 1 << 30),
+    ("health", "deadline_seconds"): (1, 24 * 3600),
+    ("health", "parallel"): (1, 64),
+    ("health", "disk", "free_mib"): (0, 1 << 30),
+    **{
+        ("health", table, name): bounds
+        for table in ("services", "disk", "network", "scripts")
+        for name, bounds in {
+            "timeout_seconds": (1, 3600),
+            "retries": (0, 100),
+            "delay_seconds": (0, 3600),
+        }.items()
+    },
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One file as it stands: any keys, any types."""
-
-    path: Path
-    text: str
-    values: Mapping[str, object]
-
-    def line(self, key: Key) -> int:
-        """Find the line, counted from 1, where a key first appears.
-
-        tomllib does not tell. But a file cut after a whole statement is a file too, and one cut
-        inside of a statement is none: so the statement that brings the key begins on the line
-        after the longest cut that can be read and lacks it.
-        """
-        found = 0
-        for number, end in enumerate(_ends(self.text)):
-            values = _readable(self.text[:end])
-            if values is not None and _has(values, key):
-                break
-            found = number if values is not None else found
-        return found + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One value and the file that it came from."""
-
-    value: object
-    source: Fragment
+_FORMS: Mapping[Key, Form] = {
+    ("health", "services", "required_units"): bad_unit,
+    ("health", "disk", "paths"): bad_path,
+    ("health", "network", "names"): bad_name,
+    ("health", "network", "tcp"): bad_endpoint,
+    ("health", "network", "http"): bad_url,
+}
+_SCHEMA = Schema(Config, _BOUNDS, _FORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +164,7 @@ def merge(fragments: Iterable[Fragment]) -> Merged:
 
 def validate(merged: Merged) -> Config:
     """Check every key and value. Raises ConfigError for the first that cannot be meant."""
-    values: dict[str, dict[str, object]] = {name: {} for name in _SECTIONS}
-    for key, setting in merged.settings.items():
-        if len(key) == 1 and key[0] in _SECTIONS and setting.value == {}:
-            continue
-        value = _checked(key, setting)
-        values[key[0]][key[1]] = value
-    return Config(**{name: _SECTIONS[name](**values[name]) for name in _SECTIONS})
+    return cast("Config", _SCHEMA.built(merged.settings))
 
 
 def load(directories: Sequence[Path] = DIRECTORIES) -> Config:
@@ -231,100 +227,3 @@ def _leaves(values: Mapping[str, object], above: Key = ()) -> Iterable[tuple[Key
             yield from _leaves(value, key)
         else:
             yield key, value
-
-
-def _checked(key: Key, setting: Setting) -> object:
-    kind = _KINDS.get(key)
-    if kind is None:
-        raise _misplaced(key, setting)
-    if issubclass(kind, StrEnum):
-        return _choice(key, setting, kind)
-    return _number(key, setting)
-
-
-def _choice(key: Key, setting: Setting, kind: type[StrEnum]) -> StrEnum:
-    allowed = [str(member) for member in kind]
-    if setting.value not in allowed:
-        said = f"{_shown(setting.value)}, but is {_either(allowed)}"
-        raise _error(key, setting, f"{_name(key)} is {said}", _nearest(setting.value, allowed))
-    return kind(setting.value)
-
-
-def _number(key: Key, setting: Setting) -> int:
-    least, most = _BOUNDS[key]
-    value = setting.value
-    if type(value) is not int or not least <= value <= most:
-        what = f"{_name(key)} is {_shown(value)}, but is a number from {least} to {most}"
-        raise _error(key, setting, what, "")
-    return value
-
-
-def _misplaced(key: Key, setting: Setting) -> ConfigError:
-    if len(key) == 1 and key[0] in _SECTIONS:
-        return _error(key, setting, f"{key[0]} is a table, not {_shown(setting.value)}", "")
-    if key[:2] in _KINDS:
-        return _error(key[:2], setting, f"{_name(key[:2])} is no table", "")
-    return _error(_unknown_part(key), setting, f"unknown key {_name(key)}", _suggestion(key))
-
-
-def _unknown_part(key: Key) -> Key:
-    return key[:1] if key[0] not in _SECTIONS else key[:2]
-
-
-def _suggestion(key: Key) -> str:
-    """Name the nearest key there is: by its whole name, else by its last part."""
-    known = [".".join(known) for known in _KINDS] + list(_SECTIONS)
-    near = difflib.get_close_matches(_name(key), known, n=1, cutoff=0.7)
-    if near:
-        return f"did you mean {near[0]}?"
-    leaves = {known[-1]: ".".join(known) for known in _KINDS}
-    near = difflib.get_close_matches(key[-1], leaves, n=1, cutoff=0.7)
-    return f"did you mean {leaves[near[0]]}?" if near else f"the tables are {', '.join(_SECTIONS)}"
-
-
-def _nearest(value: object, allowed: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(value), allowed, n=1)
-    return f"did you mean {near[0]}?" if near else ""
-
-
-def _error(key: Key, setting: Setting, message: str, hint: str) -> ConfigError:
-    return ConfigError(setting.source.path, setting.source.line(key), message, hint=hint)
-
-
-def _either(allowed: Sequence[str]) -> str:
-    return " or ".join(f'"{value}"' for value in allowed)
-
-
-def _shown(value: object) -> str:
-    """Show a value as TOML would have it, near enough for a message of one line."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "a list"
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _name(key: Key) -> str:
-    """Join a key as TOML writes it."""
-    bare = re.compile("[A-Za-z0-9_-]+")
-    return ".".join(part if bare.fullmatch(part) else json.dumps(part) for part in key)
-
-
-def _ends(text: str) -> list[int]:
-    """Say where one could cut the text between lines: before the first, after each."""
-    return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
-
-
-def _readable(text: str) -> Mapping[str, object] | None:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def _has(values: object, key: Key) -> bool:
-    for name in key:
-        if not (isinstance(values, dict) and name in values):
-            return False
-        values = values[name]
-    return True

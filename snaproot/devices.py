@@ -55,13 +55,14 @@ def mounted_from(mountinfo: bytes, place: Path) -> str:
         fields = line.split(b" ")
         if b"-" not in fields:
             continue
-        point = _unescaped(fields[4])
+        point = unescaped(fields[4])
         if place.is_relative_to(point) and point.is_relative_to(best):
-            best, source = point, str(_unescaped(fields[fields.index(b"-") + 2]))
+            best, source = point, str(unescaped(fields[fields.index(b"-") + 2]))
     return source
 
 
-def _unescaped(name: bytes) -> Path:
+def unescaped(name: bytes) -> Path:
+    """Undo the octal escapes of proc(5). Pure."""
     raw = _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), name)
     return Path(os.fsdecode(raw))
 

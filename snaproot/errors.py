@@ -5,7 +5,7 @@ here: it raises `RuntimeError`.
 """
 
 from enum import IntEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 class ExitCode(IntEnum):
@@ -62,7 +62,7 @@ class ConfigError(SnaprootError):
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, path: Path, line: int, message: str, *, hint: str = "") -> None:
+    def __init__(self, path: PurePath, line: int, message: str, *, hint: str = "") -> None:
         super().__init__(f"{path}:{line}: {message}", hint=hint)
 
 
@@ -76,4 +76,13 @@ class CommandFailed(SnaprootError):
         super().__init__(f"{Path(argv[0]).name} {ended}{detail}", hint=hint)
         self.argv = argv
         self.status = status
+        self.output = output
+
+
+class TimedOut(SnaprootError):
+    """A program that was run had not ended when its time was up, and was killed."""
+
+    def __init__(self, argv: tuple[str, ...], seconds: float, output: str) -> None:
+        super().__init__(f"{Path(argv[0]).name} had not ended after {seconds:g} s")
+        self.argv = argv
         self.output = output

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from snaproot.errors import CommandFailed, SnaprootError
+from snaproot.errors import CommandFailed, SnaprootError, TimedOut
 
 _KEPT = ("PATH", "TERM")
 _FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+_TAIL = 1 << 14  # bytes of what a bounded program said
+_LAST_WORDS = 0.2  # seconds for them to come through the pipe
 
 Line = Callable[[str], None]
 
@@ -62,6 +64,67 @@ def run(
     if check and done.returncode != 0:
         raise CommandFailed(tuple(argv), done.returncode, output + errors)
     return Completed(done.returncode, output, errors)
+
+
+def bounded(argv: Sequence[str], seconds: float) -> Completed:
+    """Run for at most so long, in `/`, and return what it said: stdout and stderr, the last of it.
+
+    The process group is killed at the end, whatever the end was: background processes keep no pipe
+    open and do not stay. Raises TimedOut, with what was said until then, SnaprootError where it
+    cannot be started.
+    """
+    reader, writer = os.pipe()
+    try:
+        child = subprocess.Popen(
+            [*argv],
+            env=environment(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=writer,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(reader)
+        raise _unstartable(argv, error) from error
+    finally:
+        os.close(writer)
+    said = _Tail(reader)
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(tuple(argv), seconds, _killed(child, said)) from error
+    except BaseException:
+        _killed(child, said)
+        raise
+    return Completed(child.returncode, _killed(child, said))
+
+
+class _Tail:
+    """The last that comes out of a pipe, read as it comes so that the writer never waits."""
+
+    def __init__(self, reader: int) -> None:
+        self.said = bytearray()
+        self.thread = threading.Thread(target=self._drain, args=(reader,), daemon=True)
+        self.thread.start()
+
+    def text(self) -> str:
+        """Return what came: all of it, unless somebody outside of the group holds the pipe."""
+        self.thread.join(_LAST_WORDS)
+        return self.said[-_TAIL:].decode(errors="replace")
+
+    def _drain(self, reader: int) -> None:
+        with os.fdopen(reader, "rb", buffering=0) as pipe:
+            while chunk := pipe.read(_TAIL):
+                self.said += chunk
+                del self.said[:-_TAIL]
+
+
+def _killed(child: "subprocess.Popen[bytes]", said: _Tail) -> str:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    return said.text()
 
 
 def stream(

@@ -20,14 +20,16 @@ OWNERS = {
     "btrfsutil": ("filesystem/btrfs/binding.py",),
     "libzfs_core": ("filesystem/zfs.py",),
     "sigstore": ("trust/",),
+    "rfc8785": ("verdicts.py",),
 }
 """The one module, or package, that may import it."""
 
-LATE = ("rich", "btrfsutil", "libzfs_core", "sigstore")
+LATE = ("rich", "rfc8785", "btrfsutil", "libzfs_core", "sigstore")
 """What start-up does not pay for (`snaproot --help`)."""
 
 PURE = (
-    *("areas/__init__.py", "cmdline.py", "drafts.py", "environment.py", "fstab.py", "ids.py"),
+    *("areas/__init__.py", "cmdline.py", "configschema.py", "drafts.py", "environment.py"),
+    *("fstab.py", "health/__init__.py", "health/settings.py", "ids.py"),
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
 )

@@ -1,0 +1,152 @@
+"""Are the services up, as systemd sees them."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snaproot.errors import SnaprootError
+from snaproot.health import Outcome, Result
+from snaproot.run import run
+
+_TICK = 0.5  # seconds between two looks at something that starts
+_SHOWN = ("Id", "LoadState", "ActiveState", "SubState", "Result", "Job")
+_UP = ("active", "reloading", "refreshing")
+
+
+def failed() -> tuple[str, ...]:
+    """Name the units that have failed. Raises SnaprootError where systemd does not answer."""
+    return tuple(sorted(one["unit"] for one in _listed("list-units", "--state=failed")))
+
+
+def starting() -> tuple[str, ...]:
+    """Name the units whose start job runs, without whoever asks; jobs that only wait are not."""
+    jobs = (job for job in _listed("list-jobs") if job["state"] == "running")
+    ours = _own_units(Path("/proc/self/cgroup").read_text(errors="replace"))
+    return tuple(sorted(j["unit"] for j in jobs if j["type"] == "start" and j["unit"] not in ours))
+
+
+def nothing_new_failed(before: Callable[[], Sequence[str]], seconds: float) -> Outcome:
+    """Tell whether a unit failed that had not failed `before`, on the last good root.
+
+    Waits for units that are starting, at most so long. One that starts longer is told, but is not
+    bad: systemd ends what hangs by the unit's own TimeoutStartSec=, and what must be up is named
+    in `required_units`.
+    """
+    known = {*before()}
+    until = time.monotonic() + seconds
+    while True:
+        new, on_the_way = [unit for unit in failed() if unit not in known], starting()
+        if new or not on_the_way or time.monotonic() + _TICK >= until:
+            break
+        time.sleep(_TICK)
+    evidence = {"failed": new, "failed_before": sorted(known), "starting": [*on_the_way]}
+    if new:
+        return Outcome(Result.BAD, f"{_list(new)} failed", evidence)
+    said = "no unit failed" + (" that had not before" if known else "")
+    late = f"; still starting: {_list(on_the_way)}" if on_the_way else ""
+    return Outcome(Result.GOOD, said + late, evidence)
+
+
+def all_active(units: Sequence[str], seconds: float) -> Outcome:
+    """Tell whether the named units are active; waits for those that are starting."""
+    until = time.monotonic() + seconds
+    while True:
+        states = _states(units)
+        down = {unit: state for unit, state in states.items() if not state.up}
+        settled = [unit for unit, state in down.items() if not state.on_the_way]
+        if settled or not down or time.monotonic() + _TICK >= until:
+            break
+        time.sleep(_TICK)
+    evidence = {unit: state.text for unit, state in states.items()}
+    said = ", ".join(f"{unit} is {state.text}" for unit, state in down.items())
+    if settled or any(state.dies for state in down.values()):
+        return Outcome(Result.BAD, said, evidence)
+    if down:
+        return Outcome(Result.UNKNOWN, f"{said} after {seconds:g} s", evidence)
+    return Outcome(Result.GOOD, f"{_list(units)} {'is' if len(units) == 1 else 'are'} up", evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One unit's state, from `systemctl show`."""
+
+    load: str
+    active: str
+    sub: str
+    job: bool
+    result: str
+
+    @property
+    def up(self) -> bool:
+        return self.active in _UP
+
+    @property
+    def on_the_way(self) -> bool:
+        """Tell whether it is starting, or a job for it is queued."""
+        return self.active == "activating" or self.job
+
+    @property
+    def dies(self) -> bool:
+        """Tell whether it ended, and systemd will start it again: only time tells it from good."""
+        return self.sub.startswith("auto-restart")
+
+    @property
+    def text(self) -> str:
+        """Say it as `systemctl status` does."""
+        if self.load not in {"loaded", ""}:
+            return self.load
+        why = f", {self.result}" if self.active == "failed" and self.result else ""
+        return f"{self.active} ({self.sub}{why})"
+
+
+def parse(output: str) -> Mapping[str, State]:
+    """Read what `systemctl show` prints: a block for each unit, under the name it is really."""
+    blocks = (
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in output.split("\n\n")
+    )
+    return {
+        block["Id"]: State(
+            load=block.get("LoadState", ""),
+            active=block["ActiveState"],
+            sub=block.get("SubState", ""),
+            job=block.get("Job", "") not in {"", "0"},
+            result=block.get("Result", ""),
+        )
+        for block in blocks
+        if "Id" in block
+    }
+
+
+def _states(units: Sequence[str]) -> Mapping[str, State]:
+    """Ask for each unit by itself: what an alias stands for has another name in the answer."""
+    words = ["systemctl", "--no-pager", "show", f"--property={','.join(_SHOWN)}"]
+    found: dict[str, State] = {}
+    for unit in units:
+        states = [*parse(run([*words, "--", unit]).output).values()]
+        if not states:
+            raise SnaprootError(f"systemctl says nothing about {unit}")
+        found[unit] = states[0]
+    return found
+
+
+def _listed(*words: str) -> Sequence[Mapping[str, str]]:
+    said = run(["systemctl", "--no-pager", "--output=json", *words]).output
+    try:
+        listed = json.loads(said)
+    except ValueError as error:
+        raise SnaprootError(f"systemctl {words[0]} printed no JSON") from error
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise SnaprootError(f"systemctl {words[0]} printed no list")
+    return listed
+
+
+def _own_units(cgroups: str) -> frozenset[str]:
+    """Name the units that we run in, from /proc/self/cgroup."""
+    return frozenset(part for line in cgroups.splitlines() for part in line.split("/"))
+
+
+def _list(units: Sequence[str]) -> str:
+    return ", ".join(units)
