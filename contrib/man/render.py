@@ -44,22 +44,31 @@ def escaped(text: str) -> str:
 def page(template: str, program: Command, verbs: Sequence[Command], version: str, date: str) -> str:
     """Fill the template in."""
     common = {name for parameter in program.params for name in parameter.opts}
-    shown = [verb for verb in verbs if not verb.hidden]
+    shown = [(name, verb) for name, verb in named(verbs) if not verb.hidden]
     values = {
         "VERSION": version,
         "DATE": date,
         "OPTIONS": "".join(line for own in options(program, set()) for line in own),
-        "COMMANDS": "".join(line for verb in shown for line in section(verb, common)),
+        "COMMANDS": "".join(line for name, verb in shown for line in section(name, verb, common)),
     }
     for key, value in values.items():
         template = template.replace(f"@{key}@", value.rstrip("\n"))
     return template
 
 
-def section(verb: Command, common: set[str]) -> Iterator[str]:
+def named(verbs: Sequence[Command]) -> Iterator[tuple[str, Command]]:
+    """Yield every verb with the words that call it; of a group, the verbs in it."""
+    for verb in verbs:
+        inner = getattr(verb, "commands", {})
+        yield from ((f"{verb.name} {name}", one) for name, one in inner.items())
+        if not inner:
+            yield verb.name, verb
+
+
+def section(name: str, verb: Command, common: set[str]) -> Iterator[str]:
     """Render one verb: how it is called, what it does, its own options, examples."""
     arguments = [p.metavar for p in verb.params if p.param_type_name == "argument"]
-    words = escaped(" ".join(["snaproot", verb.name, *arguments]))
+    words = escaped(" ".join(["snaproot", name, *arguments]))
     text, _, examples = verb.help.partition("\b\nExamples:\n")
     first, *others = text.strip().split("\n\n")
     yield f'.SS "{words}"\n{escaped(first)}\n'

@@ -108,17 +108,19 @@ _COMMON = inspect.signature(_common, eval_str=True).parameters
 
 
 def verb(
-    *examples: str, name: str = "", alias: str = "", verbatim: bool = False
+    *examples: str, name: str = "", alias: str = "", group: str = "", verbatim: bool = False
 ) -> Callable[[Verb], Verb]:
     """Make a function a verb: its first parameter is the `Call`, its docstring the help.
 
-    `verbatim` passes every word after the first one on, options included.
+    `verbatim` passes every word after the first one on, options included. `group` is the word
+    before it, made known by `grouped`.
     """
 
     def register(function: Verb) -> Verb:
-        help = _help(function, examples)
+        help = _help(inspect.cleandoc(function.__doc__ or ""), examples)
         settings = {"allow_interspersed_args": not verbatim}
-        add = functools.partial(app.command, help=help, context_settings=settings)
+        home = _groups[group] if group else app
+        add = functools.partial(home.command, help=help, context_settings=settings)
         add(name or function.__name__)(_with_common(function))
         if alias:
             add(alias, hidden=True)(_with_common(function))
@@ -144,10 +146,25 @@ def _with_common(function: Verb) -> Callable[..., ExitCode | None]:
     return command
 
 
-def _help(function: Verb, examples: tuple[str, ...]) -> str:
+def _help(text: str, examples: tuple[str, ...]) -> str:
     # \b: typer's mark for a paragraph whose lines stay as they are.
     lines = "\n".join(f"  {example}" for example in examples)
-    return f"{inspect.cleandoc(function.__doc__ or '')}\n\n\b\nExamples:\n{lines}"
+    return f"{text}\n\n\b\nExamples:\n{lines}"
+
+
+_groups: dict[str, typer.Typer] = {}
+
+
+def grouped(name: str, text: str, *examples: str) -> None:
+    """Make a word under which there are verbs; it has the common options too."""
+
+    def nothing(_: Call) -> None:
+        """Merge the options that stand between the two words."""
+
+    group = typer.Typer(rich_markup_mode=None, context_settings=app.info.context_settings)
+    group.callback()(_with_common(nothing))
+    app.add_typer(group, name=name, help=_help(text, examples))
+    _groups[name] = group
 
 
 def _print_version(wanted: bool) -> None:

@@ -49,7 +49,9 @@ class Attempt:
 
     def _unanswered(self, status: int | None) -> Outcome:
         if time.monotonic() >= self.until:
-            return Outcome(Result.UNKNOWN, f"no answer in {self.probe.timeout:g} s")
+            whole = self.until - self.begun >= self.probe.timeout
+            when = f"in {self.probe.timeout:g} s" if whole else "by the overall deadline"
+            return Outcome(Result.UNKNOWN, f"no answer {when}")
         killed = status is not None and os.WIFSIGNALED(status)
         name = signal.Signals(os.WTERMSIG(status or 0)).name if killed else "no answer"
         return Outcome(Result.UNKNOWN, f"the probe ended without an answer ({name})")

@@ -21,7 +21,7 @@ class Places:
 
     root: Path = Path("/")
     written: tuple[Path, ...] = (Path("/var"),)
-    scripts: scripts.Directories = field(default_factory=scripts.Directories)
+    directories: scripts.Directories = field(default_factory=scripts.Directories)
 
 
 def probes(
@@ -121,7 +121,7 @@ def _scripts(settings: Health, where: Places) -> Iterator[Probe]:
     terms = settings.scripts
     if not terms.enabled:
         return
-    for found in scripts.checks(where.scripts):
+    for found in scripts.checks(where.directories):
         decides = {found.severity, terms.severity} == {Severity.REQUIRED}
         severity = Severity.REQUIRED if decides else Severity.WANTED
         asked = partial(scripts.ask, found.argv, float(terms.timeout_seconds))
