@@ -18,7 +18,7 @@ from integration.results import Section, ratio, seconds
 from integration.stopwatch import GB, Effort, silent, timed
 from snaproot.run import run
 from snaproot.staging import Staging
-from snaproot.state import Kind
+from snaproot.state import Judge, Kind, Result, Verdict
 from snaproot.system import opened
 
 MOST = 1.1
@@ -66,14 +66,17 @@ def _by_command(top: Path) -> tuple[float, float]:
     return staged, back
 
 
+GOOD = Verdict(Result.GOOD, Judge.HAND)
+
+
 def _in_process(top: Path) -> tuple[float, float]:
     with opened(top, notice=silent) as system:
         transaction, base = system.transaction, system.records.load().base
         build = Staging(system).command(["true"], network=False, line=silent)
         staged = timed(lambda: transaction.stage(Kind.RUN, build, arm=True))
-        transaction.promote()
+        transaction.promote(GOOD)
         back = timed(lambda: transaction.choose(Kind.ROLLBACK, base))
-        transaction.promote()
+        transaction.promote(GOOD)
     return staged, back
 
 

@@ -24,9 +24,10 @@ from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.record import Records
 from snaproot.staging import Staging
-from snaproot.state import Kind, Record
+from snaproot.state import Judge, Kind, Record, Result, Verdict
+from snaproot.steps import Boot
 from snaproot.system import System, opened
-from snaproot.transaction import Boot, Transaction
+from snaproot.transaction import Transaction
 
 COUNTER = "@snaproot/areas/var/lib/counter"
 CHANGE = (
@@ -51,10 +52,7 @@ class Machine:
     """A system that was booted."""
 
     system: System
-
-    @property
-    def transaction(self) -> Transaction:
-        return self.system.transaction
+    transaction: Transaction
 
     @property
     def filesystem(self) -> Filesystem:
@@ -127,16 +125,11 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
             boot=Boot(id=f"boot-{next(_BOOTS)}"),
             now=system.transaction.now,
             notice=silent,
+            log=system.transaction.log,
+            quarantine=system.quarantine,
         )
-        yield Machine(
-            replace(
-                system,
-                filesystem=filesystem,
-                bootloader=loader,
-                records=records,
-                transaction=transaction,
-            )
-        )
+        ours = replace(system, filesystem=filesystem, bootloader=loader, records=records)
+        yield Machine(ours, transaction)
 
 
 # -- the story ------------------------------------------------------------------------------------
@@ -150,7 +143,7 @@ def stage(machine: Machine) -> None:
 
 def promote(machine: Machine) -> None:
     """Judge the trial that runs: good."""
-    machine.transaction.promote()
+    machine.transaction.promote(Verdict(Result.GOOD, Judge.HAND))
 
 
 def roll_back(machine: Machine) -> None:
@@ -171,7 +164,7 @@ def arm(machine: Machine) -> None:
 
 def reject(machine: Machine) -> None:
     """Judge the trial that runs: bad."""
-    machine.transaction.reject("red")
+    machine.transaction.reject(Verdict(Result.BAD, Judge.HAND, "red"))
 
 
 def abandon(machine: Machine) -> None:

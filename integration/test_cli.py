@@ -417,7 +417,7 @@ def test_a_record_of_a_newer_snaproot_is_left_alone(machine: Machine) -> None:
     newer = json.dumps({**json.loads(record.read_text()), "format": 99})
     record.write_text(newer)
     for words in (("status",), ("run", "true"), ("recover",)):
-        assert "has format 99" in machine.refused(*words, status=3)
+        assert "has format 99" in machine.refused(*words, status=4)
     assert record.read_text() == newer
 
 

@@ -16,10 +16,16 @@ _COUNTED = re.compile(rf"({ID.pattern})\.([0-9]{{1,4}})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """`snaproot.trial=`, and whether there was a `snaproot.skipped=`: GRUB counted another boot."""
+    """What the loader said: the trial that this boot is, the one that it was instead of.
+
+    `canary` is what the loader tried to write in its file. `reverts` is false where somebody wants
+    no automatic reverting (`snaproot.norevert`).
+    """
 
     trial: TrialArgument | None = None
-    skipped: bool = False
+    skipped: TrialArgument | None = None
+    canary: str = ""
+    reverts: bool = True
 
 
 def parse(text: str) -> CommandLine:
@@ -28,7 +34,9 @@ def parse(text: str) -> CommandLine:
     named = dict(_split(word) for word in words)
     return CommandLine(
         trial=_counted(named.get("snaproot.trial", "")),
-        skipped=_counted(named.get("snaproot.skipped", "")) is not None,
+        skipped=_counted(named.get("snaproot.skipped", "")),
+        canary=named.get("snaproot.canary", ""),
+        reverts="snaproot.norevert" not in named,
     )
 
 

@@ -33,11 +33,15 @@ class PackageChange:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """SHA-256, in hex, of what sealing recorded; empty where there is no such file."""
+    """SHA-256, in hex, of what sealing recorded; empty where there is no such thing.
+
+    `packages` is that of the package versions which staging brought.
+    """
 
     files: str = ""
     kernel: str = ""
     initramfs: str = ""
+    packages: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,10 @@ class NeedsRecovery(SnaprootError):
     exit_code = ExitCode.RECOVER
 
 
+class NewerFormat(NeedsRecovery):
+    """A file outside the boot environments that only a newer snaproot may touch."""
+
+
 class NothingToDo(SnaprootError):
     """What was asked for is already so."""
 

@@ -6,22 +6,24 @@ Nothing is lost: what cannot be read is kept beside the place of what is written
 from dataclasses import replace
 
 from snaproot.environment import Environment, Standing
-from snaproot.errors import NeedsRecovery, Refused, SnaprootError
+from snaproot.errors import NeedsRecovery, NewerFormat, Refused, SnaprootError
 from snaproot.recovery import Decision, check_base
 from snaproot.state import Record
+from snaproot.steps import Notice
 from snaproot.system import System
-from snaproot.transaction import Notice
 
 
 def mend(system: System, notice: Notice) -> list[Decision]:
     """Rebuild what cannot be read, then finish what was interrupted.
 
-    Raises NeedsRecovery where no proven boot environment can be found, Refused for a record that
-    a newer snaproot wrote.
+    Raises NeedsRecovery where no proven boot environment can be found, NewerFormat for a record
+    that only a newer snaproot may touch.
     """
     try:
         record = system.records.load()
         check_base(record, system.filesystem.environments())
+    except NewerFormat:
+        raise
     except NeedsRecovery as error:
         record = _rebuild_record(system, error, notice)
     unfinished = record.work.target if record.work else None  # recovery discards it

@@ -1,30 +1,32 @@
 """The record on disk: one JSON file outside every boot environment, replaced atomically.
 
-Unknown keys are kept, so that an older snaproot does not drop what a newer one wrote; a newer
-format is never written over.
+Unknown keys are kept, so that an older snaproot does not drop what a newer one wrote. A newer
+format is never written over, and an older one is kept until the root that wrote it is promoted:
+whatever a trial writes, its base can read.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import cast
 
-from snaproot import durable
+from snaproot import __version__, durable
 from snaproot.environment import ID
-from snaproot.errors import NeedsRecovery, Refused, SnaprootError
-from snaproot.state import Deployment, Kind, Phase, Record
+from snaproot.errors import NeedsRecovery, NewerFormat, SnaprootError
+from snaproot.state import FORMAT, READER, Deployment, Kind, Phase, Record
 
-FORMAT = 1
 NAME = "record.json"
 
 
 def render(record: Record) -> bytes:
-    """Write the record as JSON, its format number first."""
-    return (json.dumps({"format": FORMAT, **_record_fields(record)}, indent=1) + "\n").encode()
+    """Write the record as JSON: its format number first, then who can read that."""
+    readable = {"format": record.format, "reader": record.reader}
+    return (json.dumps({**readable, **_record_fields(record)}, indent=1) + "\n").encode()
 
 
 def parse(text: bytes) -> Record:
-    """Read a record. Raises ValueError on damage, Refused on a newer format."""
+    """Read a record. Raises ValueError on damage, NewerFormat on a newer format."""
     try:
         data = json.loads(text)
     except RecursionError as error:
@@ -32,10 +34,11 @@ def parse(text: bytes) -> Record:
     if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
         raise ValueError("it is no record")
     if data["format"] > FORMAT:
-        raise Refused(
-            f"the record has format {data['format']}, this snaproot reads {FORMAT}; "
+        raise NewerFormat(
+            f"the record has format {data['format']}, this snaproot {__version__} reads {FORMAT}; "
             "nothing was changed",
-            hint="use the snaproot that wrote it, or a newer one",
+            hint=f"snaproot {data.get('reader', 'of a newer release')} or newer is needed: "
+            "boot the default, where it is installed",
         )
     try:
         return _record(data)
@@ -54,7 +57,7 @@ class Records:
         return self.directory / NAME
 
     def load(self) -> Record:
-        """Read it. Raises NeedsRecovery if it is missing or damaged, Refused if it is newer."""
+        """Read it. Raises NeedsRecovery if it is missing or damaged, NewerFormat if it is newer."""
         try:
             return parse(self.path.read_bytes())
         except PermissionError as error:
@@ -98,7 +101,7 @@ def _deployment_fields(deployment: Deployment | None) -> dict[str, object] | Non
 
 
 def _record(data: Mapping[str, object]) -> Record:
-    known = ("format", "base", "last", "work", "pending")
+    known = ("format", "reader", "base", "last", "work", "pending")
     work, pending = _deployment(data["work"]), _deployment(data["pending"])
     if work is not None and work.phase is not Phase.STAGING:
         raise TypeError(f"work that is {work.phase}")
@@ -106,6 +109,8 @@ def _record(data: Mapping[str, object]) -> Record:
         raise TypeError(f"a pending deployment that is {pending.phase}")
     return Record(
         base=_id(data["base"]),
+        format=cast(int, data["format"]),  # checked by parse
+        reader=_text(data.get("reader", READER)),
         last="" if data["last"] == "" else _id(data["last"]),
         work=work,
         pending=pending,
@@ -125,6 +130,7 @@ def _deployment(data: object) -> Deployment | None:
         "kind": Kind(known["kind"]),
         "phase": Phase(known["phase"]),
         "trial_boots": _texts(known.get("trial_boots", [])),
+        "given_back": _texts(known.get("given_back", [])),
         "replaces": _deployment(known.get("replaces")),
         "extra": {name: value for name, value in data.items() if name not in names},
     }

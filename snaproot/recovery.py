@@ -6,12 +6,22 @@ from enum import StrEnum
 
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused
-from snaproot.state import Deployment, LoaderView, Phase, Record, TrialArgument
+from snaproot.state import (
+    GIVEN_BACK_AT_MOST,
+    Deployment,
+    LoaderView,
+    Phase,
+    Record,
+    TrialArgument,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """Everything that recovery looks at. `booted` may be nothing, with `--sysroot`."""
+    """Everything that recovery looks at. `booted` may be nothing, with `--sysroot`.
+
+    `skipped`: the loader counted an attempt of the pending deployment, and booted something else.
+    """
 
     record: Record
     booted: str | None
@@ -54,6 +64,7 @@ class Do(StrEnum):
     REVERT = "revert"
     NOTE_TRIAL = "note the trial boot"
     NOTE_ATTEMPTS = "note the attempts used"
+    GIVE_BACK = "give the attempt back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +183,25 @@ def _uncounted_boot(s: Situation, pending: Deployment) -> Decision:
     return Decision(Do.REVERT, why, bad=True)
 
 
+def attempts_used(pending: Deployment, loader: LoaderView) -> int:
+    """Count the attempts that were boots of the target."""
+    if not loader.counts:
+        return len(pending.trial_boots)
+    return pending.tries + pending.attempts_given_back - loader.tries
+
+
+def may_give_back(pending: Deployment, boot_id: str, loader: LoaderView) -> bool:
+    """Tell whether the attempt that the loader counted for this boot can be given back."""
+    used = loader.counts and loader.tries < pending.tries
+    left = len(pending.given_back) < GIVEN_BACK_AT_MOST
+    return used and left and boot_id not in pending.given_back
+
+
 def _still_armed(s: Situation, pending: Deployment) -> Decision:
-    used = pending.tries - s.loader.tries if s.loader.counts else len(pending.trial_boots)
+    if s.skipped and may_give_back(pending, s.boot_id, s.loader):
+        why = f"the loader counted an attempt of {pending.target}, and booted something else"
+        return Decision(Do.GIVE_BACK, why)
+    used = attempts_used(pending, s.loader)
     if used > pending.attempts_used:
         why = f"{pending.target} was tried {used} of {pending.tries} times"
         return Decision(Do.NOTE_ATTEMPTS, why)

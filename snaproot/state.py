@@ -19,6 +19,32 @@ class Phase(StrEnum):
     REVERTING = "reverting"
 
 
+class Result(StrEnum):
+    """What a verdict says; unknown means that nobody could tell, and is never a false bad."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+class Judge(StrEnum):
+    """Who gave a verdict."""
+
+    HEALTH = "health"
+    HAND = "hand"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement of a trial, with the evidence as plain values."""
+
+    result: Result
+    by: Judge
+    reason: str = ""
+    findings: tuple[Mapping[str, object], ...] = ()
+
+
 class Kind(StrEnum):
     """What a deployment is for."""
 
@@ -48,11 +74,19 @@ class Deployment:
     attempts_used: int = 0
     attempts_given_back: int = 0
     trial_boots: tuple[str, ...] = ()
+    given_back: tuple[str, ...] = ()
     reason: str = ""
     bad: bool = False
     replaces: "Deployment | None" = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
+
+FORMAT, READER = 1, "0.1"
+"""Of the record, and the first snaproot that reads it. A system keeps the format that its base
+reads until a newer root is promoted."""
+
+GIVEN_BACK_AT_MOST = 2
+"""How many attempts a deployment gets back, for boots that were not its own."""
 
 EDGES: Mapping[Phase, frozenset[Phase]] = {
     Phase.STAGING: frozenset({Phase.STAGED, Phase.ARMING, Phase.REVERTING}),
@@ -76,6 +110,8 @@ class Record:
     """What snaproot remembers outside every boot environment."""
 
     base: str
+    format: int = FORMAT
+    reader: str = READER
     last: str = ""
     work: Deployment | None = None
     pending: Deployment | None = None
@@ -116,6 +152,8 @@ class Record:
             boot_id=boot_id,
             tries=tries,
             attempts_used=0,
+            attempts_given_back=0,
+            given_back=(),
             replaces=replaces,
             reason="",
         )
@@ -147,15 +185,24 @@ class Record:
         """Note how many attempts the loader has counted."""
         return replace(self, pending=replace(self._pending, attempts_used=attempts))
 
+    def gave_back(self, boot_id: str) -> "Record":
+        """Note that this boot's attempt is given back, before the loader is told."""
+        pending = self._pending
+        boots = (*pending.given_back, boot_id)
+        given = replace(pending, given_back=boots, attempts_given_back=len(boots))
+        return replace(self, pending=given)
+
     def promoting(self) -> "Record":
         """Intend to promote: the verdict is good."""
         return replace(self, pending=moved(self._pending, Phase.PROMOTING))
 
     def promoted(self) -> "Record":
-        """Make the target the base."""
-        if self._pending.phase is not Phase.PROMOTING:
+        """Make the target the base; from now on its snaproot's format is written."""
+        gone = self._pending
+        if gone.phase is not Phase.PROMOTING:
             raise RuntimeError("only what is PROMOTING is promoted")
-        return replace(self, base=self._pending.target, last=self._pending.id, pending=None)
+        base = replace(self, base=gone.target, last=gone.id, pending=None)
+        return replace(base, format=FORMAT, reader=READER)
 
     def reverting(self, reason: str, *, bad: bool) -> "Record":
         """Intend to revert; `bad` if it was judged, not merely given up."""

@@ -1,4 +1,4 @@
-"""The story of a deployment. The only module that changes the system.
+"""The story of a deployment. With `steps`, its lower half, all that changes the system.
 
 Every operation: record the intent, take steps that may be repeated, record the result. What is on
 disk if the plug is pulled between any two lines is what `recover` finds and finishes.
@@ -6,66 +6,45 @@ disk if the plug is pulled between any two lines is what `recover` finds and fin
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
 
-from snaproot import drafts, recovery
-from snaproot.bootloader import Bootloader, Trial
-from snaproot.environment import Environment, Standing
-from snaproot.errors import NeedsRecovery, NothingToDo, Refused, SnaprootError
-from snaproot.filesystem import Filesystem, Workspace
-from snaproot.recovery import Decision, Do, Situation
-from snaproot.retention import protected
-from snaproot.state import Deployment, Kind, Phase, Record, TrialArgument
+from snaproot import drafts
+from snaproot.bootloader import Trial
+from snaproot.environment import Environment
+from snaproot.errors import NothingToDo, Refused, SnaprootError
+from snaproot.filesystem import Workspace
+from snaproot.recovery import may_give_back
+from snaproot.state import Deployment, Kind, Phase, Record, Verdict
+from snaproot.steps import Steps, pending_in
 
 Build = Callable[[Workspace, str], Environment]
 """Change the writable target (second argument: its parent), prove it, and describe it."""
 
-Notice = Callable[[str], None]
-"""Told, in a sentence, what recovery found and did."""
-
-
-class Ledger(Protocol):
-    """Where the record is kept: on disk in `record.Records`."""
-
-    def load(self) -> Record:
-        """Read the record. Raises NeedsRecovery where it is missing or damaged."""
-
-    def save(self, record: Record) -> None:
-        """Replace the record atomically and durably."""
-
 
 @dataclass(frozen=True, slots=True)
-class Boot:
-    """What the kernel says of this boot; all empty with `--sysroot`."""
-
-    id: str = ""
-    trial: TrialArgument | None = None
-    skipped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One system: where its record is, its filesystem and its loader. The caller holds the lock."""
-
-    ledger: Ledger
-    filesystem: Filesystem
-    bootloader: Bootloader
-    boot: Boot
-    now: Callable[[], datetime]
-    notice: Notice
-    tries: int = 2
+class Transaction(Steps):
+    """The operations, each of them whole. The caller holds the lock."""
 
     # -- forward ---------------------------------------------------------------------------------
+
+    def ready(self, *, arm: bool) -> Record:
+        """Recover, and return the record if a target may be staged now (and armed, if asked to).
+
+        Raises Refused inside a trial, for staging without arming on top of an armed target, and
+        for arming where the loader cannot be believed.
+        """
+        record = self.settled()
+        drafts.refuse_to_stack(record, arm=arm)
+        if arm:
+            self._refuse_obstacle()
+        return record
 
     def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
         """Build a target on top of what is pending, or of the base; arm it if asked to.
 
         Whatever goes wrong before it is sealed, the target is discarded and nothing else changed.
-        Raises Refused inside a trial, and for staging without arming on top of an armed target.
+        Raises Refused where `ready` does.
         """
-        record = self.settled()
-        drafts.refuse_to_stack(record, arm=arm)
+        record = self.ready(arm=arm)
         known = [environment.id for environment in self.filesystem.environments()]
         work = drafts.staging(kind, record, known, self.now())
         self.ledger.save(record.working(work))
@@ -86,6 +65,7 @@ class Transaction:
         record = self.settled()
         if target == record.base:
             raise NothingToDo(f"{target} is the default already")
+        self._refuse_obstacle()
         self.filesystem.intact(target)
         self.ledger.save(record.choosing(self._choice(kind, target, record, Phase.STAGED)))
         return self.arm()
@@ -99,6 +79,7 @@ class Transaction:
         ready = record.work or record.pending
         if ready is None or ready.phase not in {Phase.STAGING, Phase.STAGED}:
             raise Refused("nothing is staged; nothing was changed", hint="snaproot status")
+        self._refuse_obstacle()
         self.filesystem.intact(ready.target)
         tries = self.tries if self.bootloader.capability().counts else 1
         record = record.arming(self.boot.id, tries)
@@ -112,12 +93,13 @@ class Transaction:
         self.ledger.save(record)
         return replace(ready, phase=Phase.ARMED)
 
-    def promote(self) -> Record:
+    def promote(self, verdict: Verdict) -> Record:
         """Make the armed target the base, on a good verdict.
 
         Raises Refused while it has not been booted, unless nothing boots here (`--sysroot`).
         """
         record = self._judgeable()
+        self.log(pending_in(record), verdict)
         self.ledger.save(record.promoting())
         return self._finish_promotion()
 
@@ -151,11 +133,28 @@ class Transaction:
 
     # -- backward --------------------------------------------------------------------------------
 
-    def reject(self, reason: str) -> Record:
+    def reject(self, verdict: Verdict) -> Record:
         """Give the pending target up, on a bad verdict. In the trial itself a reboot follows."""
-        self.ledger.save(self._judgeable().reverting(reason, bad=True))
+        record = self._judgeable()
+        self.log(pending_in(record), verdict)
+        self.ledger.save(record.reverting(verdict.reason, bad=True))
         self.recover()
         return self.ledger.load()
+
+    def give_back(self) -> bool:
+        """Give the attempt back that this boot was, unless a verdict or too many stand against it.
+
+        Called when somebody shuts an unjudged trial down. Tells whether it was given back.
+        """
+        pending = self.ledger.load().pending
+        if pending is None or not self.situation().in_trial_of(pending):
+            return False
+        if pending.phase is not Phase.ARMED:
+            return False
+        if not may_give_back(pending, self.boot.id, self.bootloader.view()):
+            return False
+        self._give_back()
+        return True
 
     def abandon(self) -> str:
         """Give the pending target up without a verdict; return its id."""
@@ -181,185 +180,16 @@ class Transaction:
                 raise Refused(f"{id} is in use; it was not removed", hint="snaproot status")
             self._remove(id)
 
-    # -- recovery --------------------------------------------------------------------------------
-
-    def recover(self) -> list[Decision]:
-        """Finish what was interrupted; return the decisions taken, the last of them final.
-
-        Raises NeedsRecovery where the record is damaged, or its base is gone.
-        """
-        recovery.check_base(self.ledger.load(), self.filesystem.environments())
-        taken: list[Decision] = []
-        while not taken or not taken[-1].final:
-            if len(taken) > len(Do):
-                raise RuntimeError(f"recovery does not end: {taken}")
-            decision = recovery.recovered(self.situation())
-            self._apply(decision)
-            taken.append(decision)
-        self.filesystem.empty_trash()
-        return taken
-
-    def rebuild(self) -> Record:
-        """Make a record from what the filesystem shows, where the old one is lost.
-
-        Raises NeedsRecovery where no proven boot environment can be found.
-        """
-        base = recovery.believable_base(self.filesystem.environments(), self.filesystem.default())
-        self.bootloader.settle(base)
-        self.filesystem.set_default(base)
-        record = Record(base=base)
-        self.ledger.save(record)
-        return record
-
-    def situation(self) -> Situation:
-        """Look at everything that recovery decides on."""
-        return Situation(
-            record=self.ledger.load(),
-            booted=self.filesystem.booted(),
-            loader=self.bootloader.view(),
-            default=self.filesystem.default(),
-            boot_id=self.boot.id,
-            trial=self.boot.trial,
-            skipped=self.boot.skipped,
-        )
-
-    def settled(self) -> Record:
-        """Recover, and return the record if the system may be changed now.
-
-        Raises NeedsRecovery before a reboot that recovery wants, Refused inside a trial and
-        where the pending target is gone.
-        """
-        last = self.recover()[-1]
-        if last.reboot:
-            raise NeedsRecovery(f"{last.why}; a reboot has to come first", hint="reboot")
-        if last.do is Do.JUDGE:
-            raise Refused(
-                f"{last.why}, not judged yet; nothing was changed",
-                hint="snaproot promote or snaproot reject",
-            )
-        record = self.ledger.load()
-        recovery.check_pending(record, self.filesystem.environments())
-        return record
-
-    # -- steps -----------------------------------------------------------------------------------
-
-    def _apply(self, decision: Decision) -> None:
-        step = self._steps().get(decision.do)
-        if step is not None:
-            step(decision)
-            if not decision.reboot:  # what a reboot settles, the caller says
-                self.notice(decision.why)
-
-    def _steps(self) -> dict[Do, Callable[[Decision], object]]:
-        return {
-            Do.DISCARD_WORK: lambda _: self._discard_work(),
-            Do.CLEAR_TRIAL: lambda d: self.bootloader.settle(d.good),
-            Do.REWRITE_LOADER: self._rewrite_loader,
-            Do.FINISH_ARMING: lambda _: self.ledger.save(self.ledger.load().armed()),
-            Do.BACK_TO_STAGED: lambda d: self.ledger.save(self.ledger.load().disarmed(d.why)),
-            Do.RESTORE_REPLACED: lambda _: self.ledger.save(self.ledger.load().restored()),
-            Do.SPEND: self._spend,
-            Do.FINISH_REVERT: lambda _: self._finish_revert(),
-            Do.ROLL_FORWARD: lambda _: self._finish_promotion(),
-            Do.REVERT: lambda d: self.ledger.save(self.ledger.load().reverting(d.why, bad=d.bad)),
-            Do.NOTE_TRIAL: lambda _: self.ledger.save(self.ledger.load().tried(self.boot.id)),
-            Do.NOTE_ATTEMPTS: self._note_attempts,
-        }
-
-    def _finish_promotion(self) -> Record:
-        record = self.ledger.load()
-        target = _pending(record).target
-        self.bootloader.settle(target)
-        self.filesystem.set_default(target)
-        self._stand(target, Standing.PROVEN)
-        record = record.promoted()
-        self.ledger.save(record)
-        return record
-
-    def _finish_revert(self) -> None:
-        record = self.ledger.load()
-        gone = _pending(record)
-        self.bootloader.settle(record.base)
-        self._point_at(record.base)
-        if gone.created_target:
-            self._remove(gone.target)
-        elif gone.bad:
-            self._stand(gone.target, Standing.BAD)
-        self.ledger.save(record.reverted())
-
-    def _spend(self, decision: Decision) -> None:
-        self.bootloader.spend(decision.good)
-        self._point_at(decision.good)
-
-    def _rewrite_loader(self, decision: Decision) -> None:
-        self.bootloader.settle(decision.good)
-        record = self.ledger.load()
-        if record.pending and record.pending.phase in {Phase.ARMING, Phase.ARMED}:
-            self.ledger.save(record.disarmed(decision.why))
-
-    def _note_attempts(self, _: Decision) -> None:
-        record = self.ledger.load()
-        pending, view = _pending(record), self.bootloader.view()
-        used = pending.tries - view.tries if view.counts else len(pending.trial_boots)
-        self.ledger.save(record.used(used))
-
-    def _give_up_work(self, cause: BaseException) -> None:
-        try:
-            self._discard_work()
-        except (SnaprootError, OSError) as error:
-            raise NeedsRecovery(
-                f"{cause}; what was staged could not be removed ({error}), the base is untouched",
-                hint="snaproot recover removes it",
-            ) from cause
-
-    def _discard_work(self) -> None:
-        record = self.ledger.load()
-        if record.work is None:
-            return
-        if record.work.created_target:
-            self._remove(record.work.target)
-        self.ledger.save(record.dropped())
-
-    def _remove(self, id: str) -> None:
-        self.bootloader.withdraw(id)
-        self.filesystem.discard(id)
-
-    def _point_at(self, id: str) -> None:
-        if self.filesystem.default() != id:
-            self.filesystem.set_default(id)
-
-    def _stand(self, id: str, standing: Standing) -> None:
-        for found in self.filesystem.environments():
-            if found.id == id and not found.damage and found.standing is not standing:
-                self.filesystem.describe(replace(found, standing=standing))
-
     # -- questions -------------------------------------------------------------------------------
 
     def _choice(self, kind: Kind, target: str, record: Record, phase: Phase) -> Deployment:
         boot_id = self.boot.id
         return drafts.choosing(kind, target, record, self.now(), phase=phase, boot_id=boot_id)
 
-    def _protected(self, record: Record) -> frozenset[str]:
-        found = self.filesystem.environments()
-        booted, default = self.filesystem.booted(), self.filesystem.default()
-        return protected(record, booted, self.bootloader.view(), default, found)
-
-    def _judgeable(self) -> Record:
-        """Return the record if its pending target can get a verdict here and now."""
-        last = self.recover()[-1]
-        record = self.ledger.load()
-        if record.pending is None or record.pending.phase is not Phase.ARMED:
-            raise Refused("no trial is pending; nothing was changed", hint="snaproot status")
-        booted = self.filesystem.booted()
-        if last.do is not Do.JUDGE and booted is not None:
+    def _refuse_obstacle(self) -> None:
+        capability = self.bootloader.capability()
+        if capability.obstacle:
             raise Refused(
-                f"{record.pending.target} has not been tried yet: {booted} is running",
-                hint="reboot into it, or snaproot abandon",
+                f"nothing can be tried: {capability.obstacle}; nothing was changed",
+                hint=capability.hint,
             )
-        return record
-
-
-def _pending(record: Record) -> Deployment:
-    if record.pending is None:
-        raise RuntimeError("no deployment is pending")
-    return record.pending

@@ -13,9 +13,9 @@ from pathlib import Path
 from snaproot.bootloader import Capability, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
-from snaproot.filesystem import Change, Collected, PathChange, Space, Workspace
+from snaproot.filesystem import Address, Change, Collected, PathChange, Space, Workspace
 from snaproot.record import parse, render
-from snaproot.state import LoaderView, Record
+from snaproot.state import Deployment, LoaderView, Record, Verdict
 
 Key = tuple[str, ...]
 Files = Mapping[str, str]
@@ -124,6 +124,41 @@ class FakeLedger:
         self.disk.sync("record.tmp")
 
 
+@dataclass
+class FakeQuarantine:
+    """The list of what was reverted, replaced as a whole."""
+
+    disk: Disk
+
+    def add(self, environment: Environment, reason: str) -> None:
+        known = self.contents()
+        if (environment.id, reason) not in known:
+            self.disk.put(("quarantine",), (*known, (environment.id, reason)))
+            self.disk.sync("quarantine")
+
+    def contents(self) -> tuple[tuple[str, str], ...]:
+        found = self.disk.get(("quarantine",))
+        return found if isinstance(found, tuple) else ()
+
+
+@dataclass
+class FakeLog:
+    """The log of verdicts: lines that are only ever added."""
+
+    disk: Disk
+
+    def append(self, deployment: Deployment, verdict: Verdict) -> None:
+        line = (deployment.id, str(verdict.result), str(verdict.by), verdict.reason)
+        lines = self.lines()
+        if line not in lines[-1:]:
+            self.disk.put(("log",), (*lines, line))
+            self.disk.sync("log")
+
+    def lines(self) -> tuple[tuple[str, ...], ...]:
+        found = self.disk.get(("log",))
+        return found if isinstance(found, tuple) else ()
+
+
 _PARTS = ("root", "etc", "etc.parent", "etc.pristine", "additions", "areas", "sealed", "meta")
 
 
@@ -151,11 +186,7 @@ class FakeFilesystem:
 
     def changes(self, older: str, newer: str) -> Sequence[PathChange]:
         before, after = self._everything(older), self._everything(newer)
-        return [
-            PathChange(path, _change(before.get(path), after.get(path)))
-            for path in sorted({*before, *after})
-            if before.get(path) != after.get(path)
-        ]
+        return _changes(before, after)
 
     def space(self, ids: Sequence[str]) -> Space:
         return Space(1 << 30, 1 << 29, dict.fromkeys(ids, 0))
@@ -245,6 +276,23 @@ class FakeFilesystem:
         id = self.disk.get(("default",))
         return id if isinstance(id, str) and self._where(id) == "environments" else None
 
+    def flush(self) -> None:
+        self.disk.sync()
+
+    def address(self, id: str) -> Address:
+        self._existing(id)
+        return Address("fake", f"/{id}", (f"root={id}",))
+
+    def edits(self, id: str) -> Sequence[PathChange]:
+        parent = self._environment(id).parent
+        if self._where(parent) != "environments":
+            return []
+        return _changes(self._files(("etc.parent", id)), self._files(("etc", parent)))
+
+    def additions(self, id: str) -> Path:
+        self._existing(id)
+        return Path("/fake") / id / "additions"
+
     def set_default(self, id: str) -> None:
         self._existing(id)
         if not self._environment(id).complete:
@@ -296,6 +344,14 @@ class FakeFilesystem:
             raise RuntimeError(f"{id} does not exist")
 
 
+def _changes(before: Files, after: Files) -> list[PathChange]:
+    return [
+        PathChange(path, _change(before.get(path), after.get(path)))
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]
+
+
 def _change(before: str | None, after: str | None) -> Change:
     if before is None:
         return Change.ADDED
@@ -344,10 +400,9 @@ class CountingLoader:
         self.disk.put(("good.cfg",), good)
         self.disk.sync("good.cfg")
 
-    def spend(self, good: str) -> None:
+    def leave(self, tries: int, good: str) -> None:
         env = self.disk.get(("env",))
-        spent = replace(env, tries=0) if isinstance(env, Env) else Env(good)
-        self._write(spent)
+        self._write(replace(env, tries=tries) if isinstance(env, Env) else Env(good))
 
     def boot_once(self, id: str) -> None:
         env = self.disk.get(("env",))

@@ -7,11 +7,24 @@ from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Decision
-from snaproot.state import Kind, Phase, Record, TrialArgument
-from snaproot.transaction import Boot, Transaction
-from tests.fakes import Clock, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, PowerCut
+from snaproot.state import Judge, Kind, Phase, Record, Result, TrialArgument, Verdict
+from snaproot.steps import Boot
+from snaproot.transaction import Transaction
+from tests.fakes import (
+    Clock,
+    CountingLoader,
+    Disk,
+    Env,
+    FakeFilesystem,
+    FakeLedger,
+    FakeLog,
+    FakeQuarantine,
+    PowerCut,
+)
 
 BASE = "b000000"
+GREEN = Verdict(Result.GOOD, Judge.HEALTH)
+RED = Verdict(Result.BAD, Judge.HEALTH, "red")
 MOVING = {Phase.ARMING, Phase.ARMED, Phase.PROMOTING, Phase.REVERTING}
 
 
@@ -28,6 +41,8 @@ class Machine:
     running: str | None = BASE
     boots: int = 0
     trial: TrialArgument | None = None
+    skipped: TrialArgument | None = None
+    by_hand: str = ""
     clock: Clock = field(default_factory=Clock)
     notices: list[str] = field(default_factory=list)
 
@@ -43,9 +58,11 @@ class Machine:
             ledger=self.ledgers(self.disk),
             filesystem=filesystem,
             bootloader=self.counters(self.disk) if self.counts else PointerLoader(filesystem),
-            boot=Boot(id=boot_id, trial=self.trial),
+            boot=Boot(id=boot_id, trial=self.trial, skipped=self.skipped),
             now=self.clock.now,
             notice=self.notices.append,
+            log=FakeLog(self.disk).append,
+            quarantine=FakeQuarantine(self.disk),
         )
 
     @property
@@ -64,9 +81,9 @@ class Machine:
         return self.transaction.stage(Kind.UPGRADE, self.build, arm=arm).target
 
     def boot(self) -> None:
-        """Start again, with nobody present: the loader alone decides."""
+        """Start again: the loader alone decides, unless somebody picks an entry `by_hand`."""
         self.boots += 1
-        self.trial = None
+        self.trial = self.skipped = None
         self.disk.sync()
         self.running = self._counted() if self.counts else str(self.disk.get(("default",)))
 
@@ -91,6 +108,8 @@ class Machine:
             self.running,
             self.boots,
             self.trial,
+            self.skipped,
+            self.by_hand,
             self.clock,
         )
 
@@ -102,9 +121,13 @@ class Machine:
             left = env.tries - 1
             self.disk.put(("env",), Env(env.good, env.trial, env.deployment, left))
             self.disk.sync()
-            self.trial = TrialArgument(env.deployment, left)
+            counted = TrialArgument(env.deployment, left)
+            if self.by_hand:
+                self.skipped = counted
+                return self.by_hand
+            self.trial = counted
             return env.trial
-        return env.good
+        return self.by_hand or env.good
 
 
 def check_always(machine: Machine) -> None:

@@ -53,7 +53,12 @@ def test_what_only_looks_like_it_is_no_trial(text: str) -> None:
 
 
 def test_a_boot_that_skipped_the_trial_says_so() -> None:
-    assert parse("ro snaproot.skipped=d4k7q2x.2") == CommandLine(skipped=True)
+    skipped = TrialArgument("d4k7q2x", 2)
+    assert parse("ro snaproot.skipped=d4k7q2x.2") == CommandLine(skipped=skipped)
+
+
+def test_what_the_loader_wrote_and_what_somebody_asked_for_is_seen() -> None:
+    assert parse("ro snaproot.canary=1 snaproot.norevert") == CommandLine(canary="1", reverts=False)
 
 
 @given(st.text())

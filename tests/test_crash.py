@@ -16,11 +16,13 @@ from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Do
-from snaproot.state import Deployment, Kind, Phase, Record
+from snaproot.state import Deployment, Kind, Phase, Record, Verdict
 from snaproot.transaction import Build, Transaction
 from tests.fakes import Broken, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, adopted
 from tests.machine import (
     BASE,
+    GREEN,
+    RED,
     Machine,
     Scenario,
     check_always,
@@ -33,14 +35,14 @@ from tests.machine import (
 def good(machine: Machine) -> None:
     machine.stage()
     machine.come_up()
-    machine.transaction.promote()
+    machine.transaction.promote(GREEN)
     machine.come_up()
 
 
 def bad(machine: Machine) -> None:
     machine.stage()
     machine.come_up()
-    machine.transaction.reject("red")
+    machine.transaction.reject(RED)
     machine.boot()
     assert machine.running == BASE, "a rejected target was tried once more"
     machine.transaction.recover()
@@ -48,15 +50,14 @@ def bad(machine: Machine) -> None:
 
 def unjudged(machine: Machine) -> None:
     machine.stage()
-    for _ in range(4):
-        machine.come_up()
+    unjudged_from_here(machine)
 
 
 def stacked(machine: Machine) -> None:
     machine.stage()
     machine.stage()
     machine.come_up()
-    machine.transaction.promote()
+    machine.transaction.promote(GREEN)
 
 
 def superseded(machine: Machine) -> None:
@@ -77,15 +78,37 @@ def rolled_back(machine: Machine) -> None:
     good(machine)
     machine.transaction.choose(Kind.ROLLBACK, BASE)
     machine.come_up()
-    machine.transaction.promote()
+    machine.transaction.promote(GREEN)
 
 
 def rollback_rejected(machine: Machine) -> None:
     good(machine)
     machine.transaction.choose(Kind.ROLLBACK, BASE)
     machine.come_up()
-    machine.transaction.reject("red")
+    machine.transaction.reject(RED)
     machine.come_up()
+
+
+def skipped(machine: Machine) -> None:
+    """Somebody picks the base in the menu, then nobody is there."""
+    machine.stage()
+    machine.by_hand = BASE
+    machine.come_up()
+    machine.by_hand = ""
+    unjudged_from_here(machine)
+
+
+def shut_down(machine: Machine) -> None:
+    """Somebody reboots the trial again and again, and never judges it."""
+    machine.stage()
+    for _ in range(6):
+        machine.come_up()
+        machine.transaction.give_back()
+
+
+def unjudged_from_here(machine: Machine) -> None:
+    for _ in range(4):
+        machine.come_up()
 
 
 def failed(machine: Machine) -> None:
@@ -105,9 +128,9 @@ def removed(machine: Machine) -> None:
 def offline(machine: Machine) -> None:
     machine.running = None
     machine.stage()
-    machine.transaction.promote()
+    machine.transaction.promote(GREEN)
     machine.transaction.choose(Kind.ROLLBACK, BASE)
-    machine.transaction.promote()
+    machine.transaction.promote(GREEN)
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -119,6 +142,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     abandoned,
     rolled_back,
     rollback_rejected,
+    skipped,
+    shut_down,
     failed,
     offline,
     removed,
@@ -217,10 +242,10 @@ class IdleBeforeTheDefaultMoves(Transaction):
 
 
 class DefaultBeforePromotingIsRecorded(Transaction):
-    def promote(self) -> Record:
+    def promote(self, verdict: Verdict) -> Record:
         pending = self.ledger.load().pending
         self.filesystem.set_default(pending.target if pending else "")
-        return Transaction.promote(self)
+        return Transaction.promote(self, verdict)
 
 
 class StagingNotRecorded(Transaction):
@@ -275,8 +300,8 @@ class DiscardedBeforeDisarmed(Transaction):
 
 
 class RunningTargetDiscarded(Transaction):
-    def reject(self, reason: str) -> Record:
-        self.ledger.save(self.ledger.load().reverting(reason, bad=True))
+    def reject(self, verdict: Verdict) -> Record:
+        self.ledger.save(self.ledger.load().reverting(verdict.reason, bad=True))
         self._finish_revert()
         return self.ledger.load()
 
@@ -347,7 +372,7 @@ class TrialBeforeItsEntry(CountingLoader):
 
 
 class CounterNotSpent(CountingLoader):
-    def spend(self, good: str) -> None:
+    def leave(self, tries: int, good: str) -> None:
         """The next boot tries the rejected target once more."""
 
 

@@ -1,15 +1,16 @@
 """The record survives its own file, and a file that is not whole is never taken for one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snaproot.errors import ExitCode, NeedsRecovery, Refused
+from snaproot.errors import ExitCode, NeedsRecovery, NewerFormat
 from snaproot.record import Records, parse, render
-from snaproot.state import Deployment, Kind, Phase, Record
+from snaproot.state import FORMAT, READER, Deployment, Kind, Phase, Record
 from tests.deployments import BASE, LAST, OTHER, STAGING, deployment
 
 texts = st.text(max_size=20)
@@ -151,15 +152,22 @@ def test_whatever_is_damaged_it_is_a_record_or_an_error_of_ours(
     text = render(FULL)
     try:
         parse(text[:at] + junk + text[at + length :])
-    except (ValueError, Refused):
+    except (ValueError, NewerFormat):
         return
 
 
 def test_a_newer_format_is_refused_and_says_what_to_do() -> None:
-    with pytest.raises(Refused, match="format 2, this snaproot reads 1; nothing was ch") as caught:
-        parse(damaged(format=2, base={"quite": "different"}))
-    assert caught.value.exit_code is ExitCode.REFUSED
-    assert caught.value.hint
+    with pytest.raises(NewerFormat, match=r"format 2, .* reads 1; nothing was changed") as caught:
+        parse(damaged(format=2, reader="7.1", base={"quite": "different"}))
+    assert caught.value.exit_code is ExitCode.RECOVER
+    assert "snaproot 7.1 or newer" in caught.value.hint
+
+
+def test_a_format_is_kept_until_a_promotion_raises_it() -> None:
+    older = replace(FULL, format=0, reader="0.0", pending=deployment(Phase.PROMOTING))
+    assert b'"format": 0,\n "reader": "0.0"' in render(older.dropped())
+    raised = older.promoted()
+    assert (raised.format, raised.reader) == (FORMAT, READER)
 
 
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:

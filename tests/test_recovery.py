@@ -6,7 +6,7 @@ from itertools import islice, product
 
 import pytest
 
-from snaproot.recovery import Decision, Do, Situation, recovered
+from snaproot.recovery import Decision, Do, Situation, attempts_used, recovered
 from snaproot.state import Deployment, LoaderView, Phase, Record, TrialArgument
 from tests.deployments import (
     ARMING_BOOT,
@@ -142,6 +142,8 @@ def armed(s: Situation, d: Deployment, trial: str | None) -> Expected:
         return do(Do.BACK_TO_STAGED)
     if s.booted == s.record.base and counts and s.loader.tries == 0 and not s.skipped:
         return do(Do.REVERT, bad=True)
+    if s.skipped and counts and s.loader.tries < 2:
+        return do(Do.GIVE_BACK)
     used = 2 - s.loader.tries if counts else len(d.trial_boots)
     return do(Do.NOTE_ATTEMPTS if used > d.attempts_used else Do.REPORT)
 
@@ -185,7 +187,7 @@ def test_only_messages_verdicts_and_reboots_are_final(do: Do, reboot: bool) -> N
 def after(s: Situation, d: Decision) -> Situation:
     """Take one step as it is meant; a step that the record does not allow raises."""
     base, pending = s.record.base, s.record.pending
-    used = 2 - s.loader.tries if s.loader.counts else len(pending.trial_boots if pending else ())
+    used = attempts_used(pending, s.loader) if pending else 0
     steps: dict[Do, Callable[[Record], Record]] = {
         Do.DISCARD_WORK: lambda r: r.dropped(),
         Do.REWRITE_LOADER: lambda r: r.disarmed(d.why) if is_armed(pending) else r,
@@ -197,7 +199,10 @@ def after(s: Situation, d: Decision) -> Situation:
         Do.REVERT: lambda r: r.reverting(d.why, bad=d.bad),
         Do.NOTE_TRIAL: lambda r: r.tried(s.boot_id),
         Do.NOTE_ATTEMPTS: lambda r: r.used(used),
+        Do.GIVE_BACK: lambda r: r.gave_back(s.boot_id),
     }
+    if d.do is Do.GIVE_BACK:
+        s = replace(s, loader=replace(s.loader, tries=s.loader.tries + 1))
     goods = {Do.REWRITE_LOADER: d.good, Do.FINISH_REVERT: base, Do.ROLL_FORWARD: TARGET}
     record = steps[d.do](s.record)
     return settled(s, goods[d.do], record) if d.do in goods else replace(s, record=record)

@@ -1,15 +1,13 @@
 """Read what is on a Btrfs, without touching it and without following links out of its roots."""
 
-import fcntl
 import json
 import os
 import re
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from snaproot import fstab, kernels, mounts
+from snaproot import fstab, kernels, loaders, mounts
 from snaproot.adoption import sysimage, table
 from snaproot.adoption.facts import (
     TOP_LEVEL,
@@ -31,7 +29,6 @@ from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.fstab import Entry
 
 ADOPTION = "adoption.json"
-_FS_INFO = 0x8400941F  # BTRFS_IOC_FS_INFO, linux/btrfs.h
 _FIRST_INODE = 256
 _SYSFS = Path("/sys/fs/btrfs")
 _SWAPS = Path("/proc/swaps")
@@ -39,16 +36,32 @@ _OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 _LOADER = ("grub/grub.cfg", "grub2/grub.cfg")
 
 
-def survey(top: Path, *, boot: Path | None = None) -> Survey:
-    """Read everything that `plan` asks for; `boot` is where a separate `/boot` is mounted.
+_FIGHTING = (
+    "apt-daily-upgrade.service",
+    "apt-daily-upgrade.timer",
+    "dkms.service",
+    "grub-common.service",
+    "grub-initrd-fallback.service",
+    "grub2-common.service",
+    "packagekit-offline-update.service",
+    "unattended-upgrades.service",
+)
+"""Units that write to `/usr` or `/boot` of the running root, which a sealed one refuses."""
+
+
+def survey(top: Path, *, boot: Path | None = None, esp: Path | None = None) -> Survey:
+    """Read everything that `plan` asks for.
+
+    `boot` is where a separate `/boot` is mounted, `esp` where the ESP is, or a copy of it.
 
     Raises Refused where `top` is not the top level of a Btrfs.
     """
     _check(top)
     adopted = _adopted(top)
     if adopted is not None:
-        return Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
-    found = _filesystem(top)
+        found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
+        return replace(found, esp=str(esp or ""))
+    found = replace(_filesystem(top), esp=str(esp or ""))
     try:
         root = chosen(found.roots, found.subvolumes, found.default)
         entries = fstab.parse(root.fstab or "")
@@ -82,7 +95,8 @@ def _adopted(top: Path) -> Adopted | None:
         )
     try:
         data = json.loads((layout.record / ADOPTION).read_bytes())
-        return Adopted(unfinished=str(data["unfinished"]))
+        loader = (layout.record / loaders.NAME).exists()
+        return Adopted(str(data["unfinished"]), str(data["id"]), loader)
     except FileNotFoundError:
         return Adopted()
     except (ValueError, KeyError, TypeError) as error:
@@ -94,7 +108,7 @@ def _adopted(top: Path) -> Adopted | None:
 
 def _filesystem(top: Path) -> Survey:
     """Read what is known before it is clear which subvolume is the root."""
-    devices, name = _information(top)
+    devices, name = binding.information(top)
     known = _SYSFS / name
     listed = sorted(binding.subvolumes(top), key=lambda s: s.path)
     ours = [Subvolume(s.id, s.path, s.read_only) for s in listed if not is_ours(s.path)]
@@ -112,17 +126,6 @@ def _filesystem(top: Path) -> Survey:
         default=default,
         roots=tuple(_roots(top, subvolumes, default)),
     )
-
-
-def _information(top: Path) -> tuple[int, str]:
-    """Ask for the number of devices and the UUID: struct btrfs_ioctl_fs_info_args."""
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with binding.translated(f"look at {top}"):
-            answer = fcntl.ioctl(descriptor, _FS_INFO, bytes(1024))
-    finally:
-        os.close(descriptor)
-    return int.from_bytes(answer[8:16], "little"), str(uuid.UUID(bytes=answer[16:32]))
 
 
 def _word(path: Path) -> str:
@@ -172,6 +175,7 @@ def _with_root(
         boot=str(boot_place) if boot or _is_apart(view) else "",
         boot_size=_size(boot_place),
         kernel=_kernel(top / root.subvolume.path, boot_place),
+        units=tuple(_units(top / root.subvolume.path)),
         pacman_conf=text_of(top / root.subvolume.path, "etc/pacman.conf") or "",
     )
 
@@ -255,6 +259,14 @@ def _kernel(root: Path, boot: Path) -> str:
         if modules.name in images or _word(modules / "pkgbase") in images
     ]
     return max(versions, key=kernels.age, default="")
+
+
+def _units(root: Path) -> Iterable[str]:
+    """Name the units of a root that would write to it."""
+    places = ("usr/lib/systemd/system", "lib/systemd/system", "etc/systemd/system")
+    for name in _FIGHTING:
+        if any(inside(root, f"{place}/{name}")[0] is Found.OTHER for place in places):
+            yield name
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -74,8 +74,11 @@ class Bootloader(Protocol):
     def settle(self, good: str) -> None:
         """Make `good` the choice and forget any trial, in one write. Also mends a garbled file."""
 
-    def spend(self, good: str) -> None:
-        """Take all tries away in one write: the next boot is `good`. Keeps the deployment."""
+    def leave(self, tries: int, good: str) -> None:
+        """Leave this many tries, in one write; with none the next boot is `good`.
+
+        Keeps the deployment.
+        """
 
     def boot_once(self, id: str) -> None:
         """Let the next boot, and no other, be this one; it is no trial, and nothing is counted.

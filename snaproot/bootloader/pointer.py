@@ -35,8 +35,9 @@ class PointerLoader:
     def settle(self, good: str) -> None:
         self.pointer.set_default(good)
 
-    def spend(self, good: str) -> None:
-        self.pointer.set_default(good)
+    def leave(self, tries: int, good: str) -> None:
+        if tries == 0:
+            self.pointer.set_default(good)
 
     def boot_once(self, id: str) -> None:
         raise Refused(

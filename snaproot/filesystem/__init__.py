@@ -1,6 +1,6 @@
 """What snaproot asks of a copy-on-write filesystem.
 
-One object implements all three protocols; they are apart because their callers are.
+One object implements all four protocols; they are apart because their callers are.
 Ids that do not exist are misuse (`RuntimeError`): the caller looks in `environments()` first.
 Every change is durable when its method returns, and may be repeated after a cut at any point.
 """
@@ -58,6 +58,19 @@ class Space:
     total: int
     free: int
     exclusive: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a boot loader and a kernel find a root.
+
+    `filesystem` is a UUID to search for, `prefix` the root's path from the top of it as GRUB reads
+    it, `arguments` what the kernel's command line says to mount it.
+    """
+
+    filesystem: str
+    prefix: str
+    arguments: tuple[str, ...]
 
 
 class Catalogue(Protocol):
@@ -144,9 +157,28 @@ class Pointer(Protocol):
     def default(self) -> str | None:
         """Name the one the filesystem's pointer names; None if that is none of ours."""
 
+    def flush(self) -> None:
+        """Write everything out, so that a loader which replays no log finds it."""
+
     def set_default(self, id: str) -> None:
         """Move the pointer in one atomic step, and make it durable before returning."""
 
 
-class Filesystem(Catalogue, Workshop, Pointer, Protocol):
+class Booting(Protocol):
+    """What belongs to a boot of one boot environment; reads only."""
+
+    def address(self, id: str) -> Address:
+        """Say how a loader and a kernel find its root."""
+
+    def edits(self, id: str) -> Sequence[PathChange]:
+        """Name what was changed in the parent's `/etc` after staging of `id` began.
+
+        Cheap, and wrong only where somebody set a file's times back.
+        """
+
+    def additions(self, id: str) -> Path:
+        """Say where what staging added below `/var` lies; there may be no such directory."""
+
+
+class Filesystem(Catalogue, Workshop, Pointer, Booting, Protocol):
     """All of it: what a backend implements."""

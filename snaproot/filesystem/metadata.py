@@ -61,6 +61,7 @@ def render(environment: Environment) -> str:
             "files": digests.files,
             "kernel": digests.kernel,
             "initramfs": digests.initramfs,
+            "packages": digests.packages,
         }
     }
     packages = _literal("packages", [_line(change) for change in environment.packages])
@@ -99,7 +100,7 @@ def _time(value: object) -> datetime | None:
 def _digests(table: object) -> Digests:
     if not isinstance(table, dict):
         raise ValueError("digests is no table")  # noqa: TRY004 - of the text, not of an argument
-    return Digests(_text(table, "files"), _text(table, "kernel"), _text(table, "initramfs"))
+    return Digests(*(_text(table, name) for name in ("files", "kernel", "initramfs", "packages")))
 
 
 def _literal(key: str, lines: Sequence[str]) -> str:

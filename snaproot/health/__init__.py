@@ -7,13 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from snaproot.state import Result
 
-class Result(StrEnum):
-    """An answer: yes, no, or none could be had."""
-
-    GOOD = "good"
-    BAD = "bad"
-    UNKNOWN = "unknown"
+__all__ = ["Finding", "Outcome", "Probe", "Report", "Result", "Severity", "judge"]
 
 
 class Severity(StrEnum):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from snaproot.environment import ID, Environment, Standing
 from snaproot.errors import Refused, SnaprootError
-from snaproot.filesystem import Collected, PathChange, Space, Workspace
+from snaproot.filesystem import Address, Collected, PathChange, Space, Workspace
 from snaproot.filesystem.btrfs import binding, collecting, listing, salvaging, sealing, trash
 from snaproot.filesystem.btrfs.comparison import compare
+from snaproot.filesystem.btrfs.edits import edits
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.manifest import Report, printable
 from snaproot.run import run
@@ -118,6 +119,9 @@ class Btrfs:
     def default(self) -> str | None:
         return listing.named(self.layout, binding.default_id(self.layout.top))
 
+    def flush(self) -> None:
+        binding.sync(self.layout.top)
+
     def set_default(self, id: str) -> None:
         environment = listing.existing(self.layout, id)
         if not environment.complete:
@@ -128,6 +132,23 @@ class Btrfs:
         binding.sync(self.layout.top)
         if binding.default_id(self.layout.top) != wanted:
             raise SnaprootError(f"the default is not {id} after it was set")
+
+    def address(self, id: str) -> Address:
+        environment = listing.existing(self.layout, id)
+        subvolume = self.layout.inside(listing.root_of(self.layout, environment))
+        uuid = binding.information(self.layout.top)[1]
+        arguments = (f"root=UUID={uuid}", "ro", f"rootflags=subvol={subvolume}")
+        return Address(uuid, f"/{subvolume}", arguments)
+
+    def edits(self, id: str) -> Sequence[PathChange]:
+        before = self.layout.etc_parent(id)
+        parent = listing.existing(self.layout, id).parent
+        if not (binding.is_subvolume(before) and self.layout.etc(parent).is_dir()):
+            return []
+        return edits(before, self.layout.etc(parent))
+
+    def additions(self, id: str) -> Path:
+        return self.layout.additions(id)
 
     def _held(self) -> frozenset[int]:
         held = {binding.default_id(self.layout.top)}

@@ -9,6 +9,7 @@ import fcntl
 import os
 import struct
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ except ImportError as missing:
 
 TOP_LEVEL = 5
 _READ_ONLY = 1
+_FS_INFO = 0x8400941F  # BTRFS_IOC_FS_INFO of linux/btrfs.h
 _INO_PATHS = 0xC0389423  # BTRFS_IOC_INO_PATHS of linux/btrfs.h
 _INO_PATHS_SIZE = 4096  # the kernel fills no more
 _REASONS = {
@@ -89,6 +91,17 @@ def subvolume_id(path: Path) -> int:
     """Tell the number of the subvolume that a path lies in."""
     with translated(f"look at {path}"):
         return int(btrfsutil.subvolume_id(path))
+
+
+def information(top: Path) -> tuple[int, str]:
+    """Tell the number of devices and the UUID: struct btrfs_ioctl_fs_info_args."""
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with translated(f"look at {top}"):
+            answer = fcntl.ioctl(descriptor, _FS_INFO, bytes(1024))
+    finally:
+        os.close(descriptor)
+    return int.from_bytes(answer[8:16], "little"), str(uuid.UUID(bytes=answer[16:32]))
 
 
 def subvolume_path(top: Path, id: int) -> str | None:
