@@ -56,6 +56,7 @@ class Backend(StrEnum):
     """Which boot loader is driven; `auto` looks at the machine."""
 
     AUTO = "auto"
+    GRUB = "grub"
     POINTER = "pointer"
 
 

@@ -112,6 +112,9 @@ def _sealed(system: System, seen: Overview) -> Iterator[Finding]:
 
 def _loader(seen: Overview) -> Iterator[Finding]:
     can = seen.capability
+    if can.obstacle:
+        yield Finding(Level.BAD, "loader", f"nothing can be tried: {can.obstacle}", can.hint)
+        return
     if can.counts:
         yield Finding(Level.GOOD, "loader", can.summary)
         return

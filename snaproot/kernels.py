@@ -3,11 +3,13 @@
 Debian and SUSE have vmlinuz-REL, dracut too, Arch vmlinuz-NAME. Costs what is in /boot.
 """
 
+import hashlib
 import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from snaproot.environment import Digests
 from snaproot.inside import Inside
 
 _IMAGE = re.compile(r"vmlinu[xz]-(?!0-rescue-)(.+)")
@@ -34,6 +36,15 @@ def find(inside: Inside) -> list[Kernel]:
     images = (_IMAGE.fullmatch(name) for name in names if not _LEFTOVER.fullmatch(name))
     found = [_kernel(inside, match[1], match[0], names) for match in images if match]
     return sorted(found, key=lambda kernel: (age(kernel.release), kernel.image), reverse=True)
+
+
+def digests(inside: Inside, image: str, initramfs: str) -> Digests:
+    """Take the digests that arming compares with what the loader will read."""
+    found = []
+    for path in (image, initramfs):
+        with inside.locate(path).open("rb") as file:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return Digests(kernel=found[0], initramfs=found[1])
 
 
 def builtin(inside: Inside, kernel: Kernel) -> list[str]:

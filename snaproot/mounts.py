@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from snaproot.errors import SnaprootError
+from snaproot.errors import Refused, SnaprootError
 from snaproot.run import run
 
 _CLONE_NEWNS = 0x00020000  # unshare(2)
 _TOP = Path("/run/snaproot/top")
+_ESP = Path("/run/snaproot/esp")
 
 
 @contextmanager
@@ -27,6 +28,32 @@ def top_level_of_root() -> Iterator[Path]:
         yield _TOP
     finally:
         run(["umount", str(_TOP)])
+
+
+@contextmanager
+def esp(spec: str) -> Iterator[Path]:
+    """Yield where the ESP is mounted that fstab(5) would name so; else mount it for us alone.
+
+    Raises Refused where there is no such device.
+    """
+    found = run(["findfs", spec], check=False) if spec else None
+    if found is None or found.status != 0:
+        raise Refused(
+            f"the ESP ({spec or 'not recorded'}) is not there; nothing was changed",
+            hint="attach its disk, or name a directory with --esp DIR",
+        )
+    device = found.output.strip()
+    where = run(["findmnt", "--noheadings", "--output", "TARGET", "--source", device], check=False)
+    if where.output.strip():
+        yield Path(where.output.strip().splitlines()[0])
+        return
+    _leave_shared_mounts()
+    _ESP.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(["mount", "-t", "vfat", "-o", "umask=0077", device, str(_ESP)])
+    try:
+        yield _ESP
+    finally:
+        run(["umount", str(_ESP)])
 
 
 def device_of(path: Path) -> Path:

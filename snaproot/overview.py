@@ -1,15 +1,17 @@
 """One look at a system, for `status`, `list` and `doctor`: nothing is changed, little is raised."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from snaproot import durable
+from snaproot import durable, verdicts
 from snaproot.bootloader import Capability
 from snaproot.environment import Environment, Standing
-from snaproot.errors import NeedsRecovery, SnaprootError
+from snaproot.errors import NeedsRecovery, NewerFormat, SnaprootError
+from snaproot.filesystem import PathChange
 from snaproot.recovery import Decision, Do, recovered
 from snaproot.state import Deployment, LoaderView, Record
 from snaproot.system import System
+from snaproot.verdicts import Verdict
 
 _BOOKKEEPING = {Do.NOTE_TRIAL, Do.NOTE_ATTEMPTS}
 """Steps that only write down what happened: nothing was interrupted."""
@@ -17,7 +19,11 @@ _BOOKKEEPING = {Do.NOTE_TRIAL, Do.NOTE_ATTEMPTS}
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is there. Where the record cannot be read, `trouble` is why, and it is None."""
+    """What is there. Where the record cannot be read, `trouble` is why, and it is None.
+
+    `edits` are those of the parent's `/etc` that the pending target lacks, `verdict` is the last
+    one, `left_behind` what reverted targets had put below `/var`.
+    """
 
     environments: Sequence[Environment]
     booted: str | None
@@ -28,6 +34,9 @@ class Overview:
     trouble: SnaprootError | None
     next_step: Decision | None
     at_work: str
+    edits: Sequence[PathChange] = ()
+    verdict: Verdict | None = None
+    left_behind: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def pending(self) -> Deployment | None:
@@ -64,8 +73,10 @@ class Overview:
 def look(system: System) -> Overview:
     """Look at everything once."""
     record, trouble = _record(system)
+    environments = sorted(system.filesystem.environments(), key=_age)
+    pending = record.pending if record else None
     return Overview(
-        environments=sorted(system.filesystem.environments(), key=_age),
+        environments=environments,
         booted=system.filesystem.booted(),
         default=system.filesystem.default(),
         loader=system.bootloader.view(),
@@ -74,7 +85,27 @@ def look(system: System) -> Overview:
         trouble=trouble,
         next_step=recovered(system.transaction.situation()) if record else None,
         at_work=durable.holder(system.records.directory / "lock"),
+        edits=_edits(system, pending, environments),
+        verdict=verdicts.last(system.log),
+        left_behind=_left_behind(system, environments),
     )
+
+
+def _edits(
+    system: System, pending: Deployment | None, environments: Sequence[Environment]
+) -> Sequence[PathChange]:
+    there = pending is not None and pending.target in {one.id for one in environments}
+    created = pending is not None and pending.created_target
+    return system.filesystem.edits(pending.target) if pending and there and created else ()
+
+
+def _left_behind(
+    system: System, environments: Sequence[Environment]
+) -> Mapping[str, Sequence[str]]:
+    """Name what targets that are gone had put below `/var`: services may have written to it."""
+    known = {one.id for one in environments}
+    gone = (id for id in system.applied.ids() if id not in known)
+    return {id: sorted(system.applied.files(id)) for id in gone}
 
 
 def _age(one: Environment) -> tuple[bool, str]:
@@ -85,5 +116,7 @@ def _age(one: Environment) -> tuple[bool, str]:
 def _record(system: System) -> tuple[Record | None, SnaprootError | None]:
     try:
         return system.records.load(), None
+    except NewerFormat:
+        raise
     except NeedsRecovery as error:
         return None, error

@@ -1,26 +1,25 @@
 """How a target is built: change it in the sandbox, prove that it can boot, describe it."""
 
-import hashlib
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snaproot import devices, durable, fstab
+from snaproot import devices, durable, fstab, kernels, quarantine
 from snaproot.adoption import sysimage
-from snaproot.environment import Digests, Environment, PackageChange
+from snaproot.environment import Environment, PackageChange
 from snaproot.errors import CommandFailed, NothingToDo, Refused
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
 from snaproot.packages import PackageManager, Plan, Progress, Report
 from snaproot.packages.aptoutput import hook_warnings
-from snaproot.proof import Proof, prove
+from snaproot.proof import prove
 from snaproot.run import Line
 from snaproot.sandbox import Sandbox
 from snaproot.state import Kind
-from snaproot.system import System
+from snaproot.system import System, now
 from snaproot.transaction import Build
 
 _MIB = 1 << 20
@@ -32,9 +31,10 @@ _BOOT_FILES = 200 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Builds targets on one system."""
+    """Builds targets on one system. `retry` lets in what was reverted before."""
 
     system: System
+    retry: bool = False
 
     def plan(self, report: Report) -> Plan:
         """Refresh the indexes and say what an upgrade would do. Raises NothingToDo if nothing."""
@@ -44,6 +44,7 @@ class Staging:
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
+        self._refuse_reverted(quarantine.digest(plan.changes))
         return plan
 
     def check_space(self, plan: Plan) -> None:
@@ -109,23 +110,27 @@ class Staging:
             warnings=warnings,
         )
         for line in proof.told:
-            system.transaction.notice(line)
+            system.notice(line)
         collected = system.filesystem.collect(workspace)
+        changes = self._package_changes(source.root, workspace.root)
+        brought = quarantine.digest(changes)
+        self._refuse_reverted(brought)
+        booted = kernels.digests(Inside(workspace.root), proof.image, proof.initramfs)
         return Environment(
             id=workspace.id,
             parent=parent,
             origin=kind.value,
             command=command,
-            created=system.transaction.now(),
+            created=now(),
             kernel=proof.kernel,
-            packages=self._package_changes(source.root, workspace.root),
-            digests=_boot_digests(workspace.root, proof),
+            packages=changes,
+            digests=replace(booted, packages=brought),
             state_changed=(*collected.changed, *collected.removed),
         )
 
     def _tell_kept_away(self, shimmed: Sequence[str]) -> None:
         for command in dict.fromkeys(shimmed):
-            self.system.transaction.notice(f"kept from the machine: {command}")
+            self.system.notice(f"kept from the machine: {command}")
 
     def _package_changes(self, before: Path, after: Path) -> tuple[PackageChange, ...]:
         manager = self._manager()
@@ -135,6 +140,10 @@ class Staging:
             for name in sorted({*old, *new})
             if old.get(name) != new.get(name)
         )
+
+    def _refuse_reverted(self, content: str) -> None:
+        if content and not self.retry:
+            self.system.quarantine.refuse(content)
 
     def _devices(self, base: Path) -> Callable[[str], bool]:
         """Tell whether an fstab's device exists; another system's own are believed."""
@@ -171,16 +180,6 @@ def _check(argv: Sequence[str], status: int, output: str) -> None:
     if output.strip().rpartition("\n")[2].startswith(_NO_SUCH):
         raise CommandFailed(tuple(argv), _NOT_FOUND, "there is no such command in the target")
     raise CommandFailed(tuple(argv), status, output)
-
-
-def _boot_digests(root: Path, proof: Proof) -> Digests:
-    """Take the digests that arming compares with what the loader will read."""
-    inside = Inside(root)
-    found = []
-    for path in (proof.image, proof.initramfs):
-        with inside.locate(path).open("rb") as file:
-            found.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return Digests(kernel=found[0], initramfs=found[1])
 
 
 def _state_links(place: Workspace) -> Mapping[str, str]:

@@ -2,20 +2,27 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from snaproot import cmdline, config, durable, mounts
+from snaproot import additions, cmdline, config, durable, loaders, mounts, verdicts
+from snaproot.additions import Applied
+from snaproot.booting import bootable
 from snaproot.bootloader import Bootloader
-from snaproot.bootloader.pointer import PointerLoader
-from snaproot.config import Config
+from snaproot.cmdline import CommandLine
+from snaproot.config import Backend, Config
 from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import Filesystem
+from snaproot.loaders import Loader
 from snaproot.packages import PackageManager, detect
+from snaproot.quarantine import Quarantined
 from snaproot.record import Records
-from snaproot.transaction import Boot, Notice, Transaction
+from snaproot.state import Deployment, Verdict
+from snaproot.steps import Boot, Notice
+from snaproot.transaction import Transaction
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -29,9 +36,37 @@ class System:
     filesystem: Filesystem
     bootloader: Bootloader
     records: Records
-    transaction: Transaction
+    quarantine: Quarantined
     cache: Path
-    running: bool
+    log: Path
+    boot: CommandLine
+    boot_id: str
+    notice: Notice
+
+    @property
+    def running(self) -> bool:
+        """Tell whether this is the system that runs: with `--sysroot` no boot has an id."""
+        return self.boot_id != ""
+
+    @property
+    def transaction(self) -> Transaction:
+        """The operations on this system."""
+        return Transaction(
+            ledger=self.records,
+            filesystem=self.filesystem,
+            bootloader=self.bootloader,
+            boot=Boot(self.boot_id, self.boot.trial, self.boot.skipped),
+            now=now,
+            notice=self.notice,
+            log=partial(_logged, self.log, self.boot_id),
+            quarantine=self.quarantine,
+            tries=self.config.trial.tries,
+        )
+
+    @property
+    def applied(self) -> Applied:
+        """What additions were put below `/var`, for which target."""
+        return Applied(self.records.directory / additions.NAME)
 
     def packages(self, root: Path) -> PackageManager:
         """Find the package manager of a root."""
@@ -74,45 +109,64 @@ def is_adopted(top: Path) -> bool:
 
 
 @contextmanager
-def opened(sysroot: Path | None, *, notice: Notice) -> Iterator[System]:
-    """Wire an adopted system. Raises Refused where it is not adopted."""
-    with top_level(sysroot) as top:
-        yield _wired(top, running=sysroot is None, notice=notice)
+def opened(sysroot: Path | None, *, esp: Path | None = None, notice: Notice) -> Iterator[System]:
+    """Wire an adopted system. Raises Refused where it is not adopted, or its ESP is not found."""
+    with top_level(sysroot) as top, ExitStack() as held:
+        yield _wired(top, held, running=sysroot is None, esp=esp, notice=notice)
 
 
-def _wired(top: Path, *, running: bool, notice: Notice) -> System:
+def _wired(
+    top: Path, held: ExitStack, *, running: bool, esp: Path | None, notice: Notice
+) -> System:
     from snaproot.filesystem.btrfs.backend import Btrfs
     from snaproot.filesystem.btrfs.layout import Layout
 
-    layout = Layout(top)
-    if not is_adopted(top):
-        what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
-        raise Refused(
-            f"{what} is not adopted; nothing was changed",
-            hint=f"to see what adopting it would do: snaproot {where}init -n",
-        )
-    settings = config.load()
+    _check_adopted(top, running=running)
+    layout, settings = Layout(top), config.load()
+    said = _command_line() if running else CommandLine()
     filesystem = Btrfs(layout, Path("/") if running else None)
-    bootloader = PointerLoader(filesystem)
-    records = Records(layout.record)
+    chosen = _chosen_loader(settings, layout.record)
+    home = held.enter_context(loaders.esp(chosen, esp)) / loaders.HOME if chosen else None
     return System(
         config=settings,
         top=top,
         filesystem=filesystem,
-        bootloader=bootloader,
-        records=records,
-        transaction=Transaction(
-            ledger=records,
-            filesystem=filesystem,
-            bootloader=bootloader,
-            boot=_boot() if running else Boot(),
-            now=_now,
-            notice=notice,
-            tries=settings.trial.tries,
-        ),
+        bootloader=_loader(filesystem, home, said.canary if running else None),
+        records=Records(layout.record),
+        quarantine=Quarantined(layout.record),
         cache=layout.cache,
-        running=running,
+        log=layout.log / verdicts.NAME,
+        boot=said,
+        boot_id=_BOOT_ID.read_text().strip() if running else "",
+        notice=notice,
     )
+
+
+def _check_adopted(top: Path, *, running: bool) -> None:
+    if is_adopted(top):
+        return
+    what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
+    raise Refused(
+        f"{what} is not adopted; nothing was changed",
+        hint=f"to see what adopting it would do: snaproot {where}init -n",
+    )
+
+
+def _chosen_loader(settings: Config, record: Path) -> Loader | None:
+    """Say which loader adoption has set up; None for the filesystem's own pointer."""
+    if settings.bootloader.backend is Backend.POINTER:
+        return None
+    return loaders.load(record)
+
+
+def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bootloader:
+    if home is None:
+        from snaproot.bootloader.pointer import PointerLoader
+
+        return PointerLoader(filesystem)
+    from snaproot.bootloader.grub import Grub
+
+    return Grub(home, partial(bootable, filesystem), filesystem.flush, canary)
 
 
 def _checked_top(sysroot: Path) -> Path:
@@ -126,10 +180,27 @@ def _checked_top(sysroot: Path) -> Path:
     return sysroot
 
 
-def _boot() -> Boot:
-    said = cmdline.parse(Path("/proc/cmdline").read_text("utf-8", errors="replace"))
-    return Boot(id=_BOOT_ID.read_text().strip(), trial=said.trial, skipped=said.skipped)
+def _command_line() -> CommandLine:
+    return cmdline.parse(Path("/proc/cmdline").read_text("utf-8", errors="replace"))
 
 
-def _now() -> datetime:
+def _logged(log: Path, boot_id: str, deployment: Deployment, verdict: Verdict) -> None:
+    """Append a verdict about a deployment to the log."""
+    entry = verdicts.Verdict(
+        time=now().isoformat(),
+        boot_id=boot_id,
+        deployment=deployment.id,
+        kind=str(deployment.kind),
+        target=deployment.target,
+        base=deployment.base,
+        result=str(verdict.result),
+        by=str(verdict.by),
+        reason=verdict.reason,
+        findings=verdict.findings,
+    )
+    verdicts.append(log, entry)
+
+
+def now() -> datetime:
+    """Say what time it is, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -32,6 +32,7 @@ PURE = (
     *("fstab.py", "health/__init__.py", "health/settings.py", "ids.py"),
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
+    "grubdefaults.py",
 )
 IMPURE = (
     *("asyncio", "ctypes", "fcntl", "glob", "io", "mmap", "os", "random", "secrets", "shutil"),
@@ -44,7 +45,7 @@ WIRING = (
     "adoption/",  # its Btrfs half makes the layout that the backend then finds
     "unprivileged.py",  # names what the kernel shows to anybody, by the pure half of the layout
 )
-TALKERS = ("output.py", "cli/", "__main__.py")
+TALKERS = ("output.py", "cli/", "__main__.py", "boot/__main__.py")
 MOCKS = ("mock", "unittest", "pytest_mock", "monkeypatch", "mocker")
 
 

@@ -34,15 +34,26 @@ COMPLETIONS = {
 # Templates of this directory: where they go, and their mode.
 TEMPLATES = {
     "snaproot.in": ("usr/bin/snaproot", 0o755),
+    "boot.in": ("usr/lib/snaproot/boot", 0o755),
     "copyright": ("usr/share/doc/snaproot/copyright", 0o644),
     "control.in": ("DEBIAN/control", 0o644),
     "postinst.in": ("DEBIAN/postinst", 0o755),
     "prerm.in": ("DEBIAN/prerm", 0o755),
     "postrm.in": ("DEBIAN/postrm", 0o755),
 }
-# Files of the project that go in as they are: a pattern, and a directory.
-SHIPPED = (("contrib/systemd/*", "usr/lib/systemd/system"),)
-EMPTY = ("etc/snaproot", "usr/lib/systemd/system")
+UNITS = "usr/lib/systemd/system"
+# Files of the project that go in as they are: a pattern, a name or directory, and their mode.
+SHIPPED = (
+    ("snaproot/boot/units/*", f"{UNITS}/", 0o644),
+    ("snaproot/boot/trial.conf", "usr/lib/snaproot/", 0o644),
+    ("snaproot/boot/generator", "usr/lib/systemd/system-generators/snaproot-generator", 0o755),
+)
+# Enabled by the package itself, in every root that has it: an interrupted deployment is finished
+# by whatever is booted, the original root too, which nobody else may write to.
+ENABLED = {
+    f"{UNITS}/multi-user.target.wants/snaproot-recover.service": "../snaproot-recover.service"
+}
+EMPTY = ("etc/snaproot",)
 
 
 class BuildError(Exception):
@@ -187,8 +198,9 @@ def unpack(wheel: Path, root: Path) -> None:
 
 
 def modules() -> Iterator[Path]:
-    """Find snaproot's own files, relative to the project."""
-    for path in sorted((SOURCE / "snaproot").rglob("*")):
+    """Find snaproot's own files, relative to the project, without those for places of their own."""
+    elsewhere = {path for pattern, *_ in SHIPPED for path in SOURCE.glob(pattern)}
+    for path in sorted({*(SOURCE / "snaproot").rglob("*")} - elsewhere):
         if path.is_file() and "__pycache__" not in path.parts and path.name[0] != ".":
             yield path.relative_to(SOURCE)
 
@@ -233,9 +245,13 @@ def fill(tree: Path, suite: Suite, release: str, time: int) -> None:
         unpack(wheel, python)
     for path in modules():
         write(python / path, (SOURCE / path).read_bytes())
-    for pattern, directory in SHIPPED:
+    for pattern, target, mode in SHIPPED:
         for path in sorted(SOURCE.glob(pattern)):
-            write(tree / directory / path.name, path.read_bytes())
+            name = f"{target}{path.name}" if target.endswith("/") else target
+            write(tree / name, path.read_bytes(), mode)
+    for name, target in ENABLED.items():
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).symlink_to(target)
     write(tree / "usr/share/man/man8/snaproot.8.gz", zipped(manual(python, time)))
     for shell, target in COMPLETIONS.items():
         write(tree / target, completion(python, shell))
@@ -266,7 +282,9 @@ def describe(tree: Path, suite: Suite, release: str) -> None:
     sums = [
         f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {name}\n"
         for path in sorted(tree.rglob("*"))
-        if path.is_file() and not (name := str(path.relative_to(tree))).startswith("DEBIAN/")
+        if path.is_file()
+        and not path.is_symlink()
+        and not (name := str(path.relative_to(tree))).startswith("DEBIAN/")
     ]
     write(tree / "DEBIAN/md5sums", "".join(sums).encode())
 
@@ -279,6 +297,9 @@ def kibibytes(path: Path) -> int:
 def settle(tree: Path, time: int) -> None:
     """Give everything the modes and times that neither umask nor clock had a say in."""
     for path in (*sorted(tree.rglob("*"), reverse=True), tree):
+        if path.is_symlink():
+            os.utime(path, (time, time), follow_symlinks=False)
+            continue
         executable = path.is_dir() or path.stat().st_mode & 0o100
         path.chmod(0o755 if executable else 0o644)
         os.utime(path, (time, time))

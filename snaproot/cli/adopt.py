@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from snaproot.adoption import AdoptionPlan
 
 
-@verb("snaproot --sysroot /mnt init -n", "snaproot --sysroot /mnt init --boot /mnt/boot-partition")
+@verb(
+    "snaproot --sysroot /mnt init -n",
+    "snaproot --sysroot /mnt --esp /mnt/esp init",
+    "snaproot --sysroot /mnt init --boot /mnt/boot-partition",
+)
 def init(
     call: Call,
     boot: Annotated[
@@ -30,7 +34,8 @@ def init(
     """Adopt a system: give it boot environments.
 
     Nothing of the original root is changed: it stays a boot environment of its own. Only a system
-    that is not running is adopted: mount its top level and name it with --sysroot.
+    that is not running is adopted: mount its top level and name it with --sysroot. With --esp its
+    GRUB is made to count trials: without, it boots whatever it booted before.
     """
     from snaproot.adoption import execute
     from snaproot.packages import Progress
@@ -39,7 +44,7 @@ def init(
     with top_level(call.sysroot) as top:
         if call.sysroot is None:
             raise _running(top)
-        plan = _planned(top, boot)
+        plan = _planned(top, boot, call.esp)
         _print_plan(call.output, plan)
         if not dry_run:
             call.agreed("Adopt it like this?")
@@ -61,13 +66,13 @@ def _running(top: Path) -> SnaprootError:
     )
 
 
-def _planned(top: Path, boot: Path | None) -> "AdoptionPlan":
+def _planned(top: Path, boot: Path | None, esp: Path | None) -> "AdoptionPlan":
     from datetime import UTC, datetime
 
     from snaproot.adoption import plan, survey
     from snaproot.ids import next_id
 
-    return plan(survey(top, boot=boot), next_id("b", [], datetime.now(UTC)))
+    return plan(survey(top, boot=boot, esp=esp), next_id("b", [], datetime.now(UTC)))
 
 
 def _print_plan(output: Output, plan: "AdoptionPlan") -> None:

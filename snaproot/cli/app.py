@@ -43,18 +43,22 @@ class Call:
     yes: bool = False
     wait: float = WAIT
     sysroot: Path | None = None
+    esp: Path | None = None
 
     @contextmanager
     def system(self) -> Iterator["System"]:
         """Open the system that is meant, for reading."""
         from snaproot.system import opened
 
-        with opened(self.sysroot, notice=self.output.notice) as system:
+        with opened(self.sysroot, esp=self.esp, notice=self.output.notice) as system:
             yield system
 
     @contextmanager
     def locked(self, what: str) -> Iterator["System"]:
-        """Open the system that is meant, and hold its lock; say whom that has to wait for."""
+        """Open the system that is meant, and hold its lock; say whom that has to wait for.
+
+        What lasts for one boot alone (masks, the login message) is made to fit afterwards.
+        """
         holder, patience = f"snaproot {what}", min(self.wait, _PATIENCE)
         with self.system() as system, ExitStack() as held:
             try:
@@ -66,6 +70,10 @@ class Call:
                 self.output.notice(f"{at_work}; waiting for it, up to {self.wait:g} seconds")
                 held.enter_context(system.locked(holder, self.wait - patience))
             yield system
+            if system.running:
+                from snaproot.boot.renewal import renew
+
+                renew(system)
 
     def agreed(self, question: str) -> None:
         """Go on if `-y` was given or the answer is yes; see `Output.agreed`."""
@@ -92,6 +100,14 @@ def _common(
             help="Work on the system whose top level is mounted at DIR.",
         ),
     ] = None,
+    esp: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            readable=False,
+            help="Its EFI system partition, mounted at DIR, or a copy of it.",
+        ),
+    ] = None,
 ) -> Call:
     """Merge the common options with those given before the verb; the later one wins."""
     before: Call = context.obj
@@ -101,6 +117,7 @@ def _common(
         yes=yes or before.yes,
         wait=before.wait if wait is None else wait,
         sysroot=sysroot or before.sysroot,
+        esp=esp or before.esp,
     )
 
 

@@ -73,13 +73,17 @@ def abandon(call: Call, dry_run: DryRun = False) -> None:
         _carry_out(call, system, (step,), Kind.ROLLBACK, dry_run=dry_run)
 
 
-@verb("snaproot promote")
-def promote(call: Call) -> None:
+@verb("snaproot promote", "snaproot promote --reason 'looked at it myself'")
+def promote(
+    call: Call,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")] = "",
+) -> None:
     """Judge the trial good: it becomes the base and the default."""
     from snaproot.cli import shapes
+    from snaproot.judging import promote_by_hand
 
     with call.locked("promote") as system:
-        record = system.transaction.promote()
+        record = promote_by_hand(system, reason or "promoted by hand")
     call.output.result(
         shapes.deployed(record),
         lambda: call.output.say(f"{record.base} is proven: it is the base and the default."),
@@ -140,11 +144,12 @@ def _carry_out(
 
 def _take(system: "System", chosen: "Chosen", kind: "Kind") -> object:
     from snaproot.selection import Step
+    from snaproot.state import Judge, Result, Verdict
 
     transaction = system.transaction
     match chosen.step:
         case Step.REJECT:
-            return transaction.reject(chosen.why)
+            return transaction.reject(Verdict(Result.BAD, Judge.HAND, chosen.why))
         case Step.ABANDON:
             return transaction.abandon()
         case Step.PROMOTE_BOOTED:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 grouped(
     "health",
-    "Ask whether the running system is well, as a trial boot is asked.",
+    "Ask whether the running system is well, as trials are.",
     *("snaproot health check", "snaproot health list"),
 )
 

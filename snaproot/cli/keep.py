@@ -83,6 +83,7 @@ def _check_readable(id: str, damage: str) -> None:
 
 def _going(system: "System") -> "Sequence[Removal]":
     from snaproot.retention import protected, removable
+    from snaproot.system import now
 
     environments = system.filesystem.environments()
     held = protected(
@@ -92,7 +93,7 @@ def _going(system: "System") -> "Sequence[Removal]":
         system.filesystem.default(),
         environments,
     )
-    return removable(environments, held, system.config.retention, system.transaction.now())
+    return removable(environments, held, system.config.retention, now())
 
 
 def _counted(going: "Sequence[Removal]") -> str:

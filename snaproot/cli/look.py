@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from snaproot.environment import Environment, PackageChange
     from snaproot.overview import Overview
     from snaproot.state import Deployment
+    from snaproot.verdicts import Verdict
 
 _ORIGIN = 40  # characters
+_SHOWN = 8  # paths; --json has them all
 EXCLUSIVE = (
     "EXCLUSIVE: file data that deleting this one alone would free; what is shared counts for none."
 )
@@ -120,7 +122,7 @@ def _status(output: Output, seen: "Overview") -> None:
 def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
     known = {environment.id: environment for environment in seen.environments}
     if seen.booted:
-        yield "running", _described(known, seen.booted)
+        yield "running", _running(known, seen, seen.booted)
     yield "next boot", _described(known, _next(seen)) or "none of snaproot's"
     if seen.record:
         yield "base", _described(known, seen.record.base)
@@ -128,6 +130,7 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
         yield "pending", _pending(seen, seen.pending)
         if not seen.interrupted:
             yield "", _answers(seen, seen.pending)
+    yield from _history(seen)
     yield "loader", seen.capability.summary
     if seen.at_work:
         yield "at work", seen.at_work
@@ -141,12 +144,55 @@ def _next(seen: "Overview") -> str | None:
     return seen.default
 
 
+def _history(seen: "Overview") -> "Iterator[tuple[str, str]]":
+    """Say what was judged, and what would be lost or was left by it."""
+    if seen.edits:
+        yield "edits", _edits(seen)
+    if seen.verdict:
+        yield "verdict", _verdict(seen.verdict)
+    for id, paths in seen.left_behind.items():
+        yield "kept", f"{_some(paths)}: added by {id}, which is gone; services may have used it"
+
+
+def _running(known: "dict[str, Environment]", seen: "Overview", booted: str) -> str:
+    """Say what runs, and where that stands."""
+    trial = seen.pending and seen.pending.phase == "armed" and seen.pending.target == booted
+    if trial:
+        return f"{_described(known, booted)}; this boot is its trial"
+    if seen.record and booted != seen.record.base:
+        return f"{_described(known, booted)}; chosen by hand: snaproot rollback makes it the base"
+    return _described(known, booted)
+
+
+def _edits(seen: "Overview") -> str:
+    paths = [one.path for one in seen.edits]
+    target = seen.pending.target if seen.pending else ""
+    return f"{_some(paths)}: changed after {target} was made, and not in it"
+
+
+def _verdict(last: "Verdict") -> str:
+    why = f": {last.reason}" if last.reason else ""
+    return f"{last.result} for {last.target}, by {last.by}, {last.time}{why}"
+
+
+def _some(paths: "Sequence[str]") -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{', '.join(paths[:_SHOWN])}{more}"
+
+
 def _pending(seen: "Overview", pending: "Deployment") -> str:
     counted = seen.capability.counts and pending.tries
-    tried = f", tried {pending.attempts_used} of {pending.tries} times" if counted else ""
+    tried = f", {_attempts(seen, pending)}" if counted else ""
     why = f" ({pending.reason})" if pending.reason else ""
     made = f" from {pending.parent}" if pending.created_target else ""
     return f"{pending.target}  {pending.kind}{made}, {pending.phase}{tried}{why}"
+
+
+def _attempts(seen: "Overview", pending: "Deployment") -> str:
+    left = seen.loader.tries if seen.loader.deployment == pending.id else pending.tries
+    back = pending.attempts_given_back
+    given = f", {back} given back" if back else ""
+    return f"{left} of {pending.tries} tries left{given}"
 
 
 def _answers(seen: "Overview", pending: "Deployment") -> str:

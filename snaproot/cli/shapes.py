@@ -9,6 +9,7 @@ from snaproot.packages import Plan
 from snaproot.recovery import Decision
 from snaproot.selection import Chosen
 from snaproot.state import Deployment, Record
+from snaproot.verdicts import Verdict
 
 Shape = dict[str, object]
 
@@ -56,6 +57,7 @@ def deployment(pending: Deployment | None) -> Shape | None:
         "created_target": pending.created_target,
         "tries": pending.tries,
         "attempts_used": pending.attempts_used,
+        "attempts_given_back": pending.attempts_given_back,
         "reason": pending.reason or None,
     }
 
@@ -71,14 +73,37 @@ def status(seen: Overview) -> Shape:
         "loader": loader(seen),
         "at_work": seen.at_work or None,
         "interrupted": seen.interrupted or None,
+        "tries_left": seen.loader.tries if seen.pending and seen.loader.counts else None,
+        "verdict": verdict(seen.verdict),
+        "edits": paths(seen.edits),
+        "left_behind": {id: list(files) for id, files in seen.left_behind.items()},
         **listing(seen, None),
+    }
+
+
+def verdict(last: Verdict | None) -> Shape | None:
+    """Describe the last verdict; its evidence is in the log."""
+    if last is None:
+        return None
+    return {
+        "time": last.time,
+        "deployment": last.deployment,
+        "target": last.target,
+        "result": last.result,
+        "by": last.by,
+        "reason": last.reason or None,
     }
 
 
 def loader(seen: Overview) -> Shape:
     """Say what the boot loader can do by itself."""
     can = seen.capability
-    return {"counts": can.counts, "one_shot": can.one_shot, "summary": can.summary}
+    return {
+        "counts": can.counts,
+        "one_shot": can.one_shot,
+        "summary": can.summary,
+        "obstacle": can.obstacle or None,
+    }
 
 
 def plan(planned: Plan) -> Shape:

@@ -23,6 +23,9 @@ Network = Annotated[
 StageOnly = Annotated[
     bool, typer.Option("--stage-only", help="Do not make it the next boot; activate does.")
 ]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try again what was reverted on a verdict before.")
+]
 Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
 
 _SHOWN = 8  # paths; --json has them all
@@ -41,20 +44,25 @@ _SHELL = (
     alias="update",
 )
 def upgrade(
-    call: Call, stage_only: StageOnly = False, reboot: Reboot = False, dry_run: DryRun = False
+    call: Call,
+    stage_only: StageOnly = False,
+    reboot: Reboot = False,
+    retry: Retry = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Upgrade all packages, in a new boot environment. Also: update.
 
     The running system is not touched: the upgrade goes into a copy, which the next boot tries.
-    A second upgrade before that boot builds on the first. Ends 77 if everything is up to date.
+    A second upgrade before that boot builds on the first. Ends 77 if everything is up to date, 3
+    for the very versions that a trial before has failed with.
     """
     from snaproot.staging import Staging
     from snaproot.state import Kind
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with call.locked("upgrade") as system:
-        staging = Staging(system)
-        plan = _planned(call, system, staging)
+        staging = Staging(system, retry=retry)
+        plan = _planned(call, system, staging, arm=not stage_only and not dry_run)
         if dry_run:
             _show(call.output, plan=plan)
             return
@@ -77,9 +85,11 @@ def upgrade(
 def run(
     call: Call,
     command: Annotated[list[str], typer.Argument(metavar="CMD...", help="What to run.")],
+    *,
     network: Network = False,
     stage_only: StageOnly = False,
     reboot: Reboot = False,
+    retry: Retry = False,
 ) -> None:
     """Run a command in a new boot environment, and arm that.
 
@@ -91,7 +101,9 @@ def run(
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with call.locked(f"run {command[0]}") as system:
-        build = Staging(system).command(command, network=network, line=call.output.aside)
+        build = Staging(system, retry=retry).command(
+            command, network=network, line=call.output.aside
+        )
         with _kept(system):
             made = system.transaction.stage(Kind.RUN, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
@@ -104,6 +116,7 @@ def shell(
     network: Network = False,
     stage_only: StageOnly = False,
     reboot: Reboot = False,
+    retry: Retry = False,
 ) -> None:
     """Open a shell in a new boot environment, and arm that.
 
@@ -115,7 +128,7 @@ def shell(
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with call.locked("shell") as system:
         call.output.aside("A copy of the root. `exit` keeps what you do, `exit 1` discards it.")
-        build = Staging(system).shell(_SHELL, network=network)
+        build = Staging(system, retry=retry).shell(_SHELL, network=network)
         with _kept(system):
             made = system.transaction.stage(Kind.SHELL, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
@@ -130,8 +143,8 @@ def _check_reboot(call: Call, *, stage_only: bool, reboot: bool) -> None:
         )
 
 
-def _planned(call: Call, system: "System", staging: "Staging") -> "Plan":
-    system.transaction.settled()
+def _planned(call: Call, system: "System", staging: "Staging", *, arm: bool) -> "Plan":
+    system.transaction.ready(arm=arm)
     with call.output.progress() as report:
         return staging.plan(report)
 

@@ -17,6 +17,7 @@ from snaproot.packages import Plan
 from snaproot.recovery import Decision, Do
 from snaproot.selection import Chosen, Step
 from snaproot.state import Deployment, Kind, LoaderView, Phase, Record
+from snaproot.verdicts import Verdict
 
 MANUAL = (Path(snaproot.cli.__file__).parent / "JSON.md").read_text(encoding="utf-8")
 BASE = Environment(
@@ -48,6 +49,19 @@ SEEN = Overview(
     trouble=None,
     next_step=Decision(Do.REPORT, "b2 is armed"),
     at_work="",
+    edits=(PathChange("/etc/motd", Change.CHANGED),),
+    verdict=Verdict(
+        time="2026-01-02T03:04:05+00:00",
+        boot_id="boot0",
+        deployment="d1",
+        kind="upgrade",
+        target="b0",
+        base="b1",
+        result="bad",
+        by="health",
+        reason="services.failed: app.service failed",
+    ),
+    left_behind={"b0": ["/var/lib/app"]},
 )
 
 
@@ -67,11 +81,28 @@ def test_status() -> None:
             "created_target": True,
             "tries": 2,
             "attempts_used": 0,
+            "attempts_given_back": 0,
             "reason": None,
         },
-        "loader": {"counts": False, "one_shot": False, "summary": "cannot count"},
+        "loader": {
+            "counts": False,
+            "one_shot": False,
+            "summary": "cannot count",
+            "obstacle": None,
+        },
         "at_work": None,
         "interrupted": None,
+        "tries_left": None,
+        "verdict": {
+            "time": "2026-01-02T03:04:05+00:00",
+            "deployment": "d1",
+            "target": "b0",
+            "result": "bad",
+            "by": "health",
+            "reason": "services.failed: app.service failed",
+        },
+        "edits": [{"path": "/etc/motd", "change": "changed"}],
+        "left_behind": {"b0": ["/var/lib/app"]},
         "environments": [
             {
                 "id": "b1",

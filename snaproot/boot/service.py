@@ -1,0 +1,174 @@
+"""The verbs of the units: each is one step of a boot, or of its end.
+
+`recover` runs in every boot, `additions`, `health`, `promote` and `reject` in a trial, `shutdown`
+when a machine goes down in an orderly way.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from snaproot import system as systems
+from snaproot.additions import apply
+from snaproot.boot.renewal import renew
+from snaproot.config import Unknown
+from snaproot.errors import ExitCode, SnaprootError
+from snaproot.judging import judgement, note_baseline, observe, run_scripts
+from snaproot.recovery import Decision, Do
+from snaproot.run import run
+from snaproot.state import Judge, Phase, Result, Verdict
+from snaproot.steps import Notice
+from snaproot.system import System
+
+RUN = Path("/run/snaproot")
+FAILED = RUN / "failed"
+"""There once the failure path has asked for the reboot: then no attempt is given back."""
+JUDGED = RUN / "judged"
+"""There once a bad verdict is recorded and the counter spent: nothing is left but to reboot."""
+
+_WAIT = 60.0  # seconds
+_SHOWN = 10  # paths
+
+Verb = Callable[[Notice], int]
+
+
+def recover(tell: Notice) -> int:
+    """Finish what was interrupted; renew what lasts for one boot; reboot if that has to be."""
+    if not _is_adopted():
+        return ExitCode.DONE
+    with _locked("recover", tell) as system:
+        taken = system.transaction.recover()
+        if any(decision.do is Do.ROLL_FORWARD for decision in taken):
+            note_baseline(system)
+        renew(system)
+    return _reboot_if(taken, tell)
+
+
+def additions(tell: Notice) -> int:
+    """Put what the target adds below /var in place, before anything looks for it."""
+    with _locked("additions", tell) as system:
+        booted = system.filesystem.booted()
+        if booted is None:
+            return ExitCode.DONE
+        source, areas = system.filesystem.additions(booted), system.filesystem.place(booted).areas
+        put = apply(source, areas, system.applied, booted)
+        if put:
+            tell(f"put in place: {_some(list(put))}")
+    return ExitCode.DONE
+
+
+def health(tell: Notice) -> int:
+    """Judge the trial: a bad verdict is recorded, the counter spent, and 3 returned."""
+    with _locked("health", tell) as system:
+        taken = system.transaction.recover()
+    if taken[-1].do is not Do.JUDGE:
+        tell(taken[-1].why)
+        return _reboot_if(taken, tell)
+    with _opened(tell) as system:
+        verdict = observe(system, tell)
+    if verdict.result is Result.GOOD:
+        return ExitCode.DONE
+    if not _reverts(system, verdict):
+        tell(f"not reverted, as reverting is switched off: {verdict.reason}")
+        return ExitCode.DONE
+    return _reject(verdict, tell)
+
+
+def promote(tell: Notice) -> int:
+    """Make the trial the default, if this boot's verdict is good."""
+    with _locked("promote", tell) as system:
+        verdict = judgement(system)
+        if verdict is None or verdict.result is not Result.GOOD:
+            tell("this boot has no good verdict; it stays a trial")
+            return ExitCode.DONE
+        record = system.transaction.promote(verdict)
+        note_baseline(system)
+        renew(system)
+        tell(f"{record.base} is proven: it is the base and the default")
+    run_scripts(verdict.result, tell)
+    return ExitCode.DONE
+
+
+def reject(tell: Notice) -> int:
+    """Reject a trial that did not reach boot-complete.target, whatever held it up."""
+    listed = run(["systemctl", "--failed", "--plain", "--no-legend", "--no-pager"], check=False)
+    failed = [line.split()[0] for line in listed.output.splitlines() if line.strip()]
+    why = f"failed: {_some(failed)}" if failed else "nothing says why"
+    reason = f"boot-complete.target was not reached, {why}"
+    return _reject(Verdict(Result.BAD, Judge.HEALTH, reason), tell)
+
+
+def shutdown(tell: Notice) -> int:
+    """Give a trial's attempt back that somebody ends, and name edits that the next boot lacks."""
+    if FAILED.exists() or not _is_adopted():
+        return ExitCode.DONE
+    with _locked("shutdown", tell) as system:
+        if system.transaction.give_back():
+            tell("this boot is not counted: it was shut down before a verdict")
+        pending, booted = system.records.load().pending, system.filesystem.booted()
+        if pending and pending.phase is Phase.ARMED and booted != pending.target:
+            edits = [one.path for one in system.filesystem.edits(pending.target)]
+            if edits:
+                tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
+    return ExitCode.DONE
+
+
+VERBS: Mapping[str, Verb] = {
+    "recover": recover,
+    "additions": additions,
+    "health": health,
+    "promote": promote,
+    "reject": reject,
+    "shutdown": shutdown,
+}
+
+
+def _reject(verdict: Verdict, tell: Notice) -> int:
+    with _locked("reject", tell) as system:
+        record = system.transaction.reject(verdict)
+    JUDGED.mkdir(parents=True, exist_ok=True)
+    tell(f"this trial is rejected, {record.base} is booted next: {verdict.reason}")
+    run_scripts(verdict.result, tell)
+    return ExitCode.REFUSED
+
+
+def _reverts(system: System, verdict: Verdict) -> bool:
+    """Tell whether a verdict that is not good is to be carried out."""
+    trial = system.config.trial
+    stays = verdict.result is Result.UNKNOWN and trial.unknown is Unknown.STAY
+    return trial.revert and system.boot.reverts and not stays
+
+
+def _reboot_if(taken: list[Decision], tell: Notice) -> int:
+    if not taken[-1].reboot:
+        return ExitCode.DONE
+    tell(f"{taken[-1].why}: rebooting")
+    FAILED.mkdir(parents=True, exist_ok=True)
+    run(["systemctl", "reboot"])
+    return ExitCode.DONE
+
+
+def _is_adopted() -> bool:
+    """Tell whether this is a system of ours; the package may be installed on any other."""
+    try:
+        with systems.top_level(None) as top:
+            return systems.is_adopted(top)
+    except SnaprootError:
+        return False
+
+
+@contextmanager
+def _opened(tell: Notice) -> Iterator[System]:
+    with systems.opened(None, notice=tell) as system:
+        yield system
+
+
+@contextmanager
+def _locked(verb: str, tell: Notice) -> Iterator[System]:
+    with _opened(tell) as system, system.locked(f"snaproot boot {verb}", _WAIT):
+        yield system
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -1,0 +1,65 @@
+"""Which loader a system was adopted with, and where its ESP is."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from snaproot import durable, mounts
+from snaproot.errors import NeedsRecovery, Refused
+
+FORMAT = 1
+NAME = "loader.json"
+HOME = "EFI/snaproot"
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """What adoption chose; `esp` is the device as fstab(5) names it (`UUID=1234-ABCD`)."""
+
+    backend: str
+    esp: str = ""
+
+
+def load(directory: Path) -> Loader | None:
+    """Read it; None where adoption chose no loader. Raises NeedsRecovery where it is damaged."""
+    path = directory / NAME
+    try:
+        data = json.loads(path.read_bytes())
+        return Loader(backend=str(data["backend"]), esp=str(data["esp"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NeedsRecovery(
+            f"{path} cannot be read ({error}); nothing was changed",
+            hint="write it anew: init --esp DIR",
+        ) from error
+
+
+def save(directory: Path, loader: Loader) -> None:
+    """Remember it, durably."""
+    text = json.dumps({"format": FORMAT, **asdict(loader)}, indent=1) + "\n"
+    durable.write(directory / NAME, text.encode(), mode=0o644)
+
+
+@contextmanager
+def esp(loader: Loader, given: Path | None) -> Iterator[Path]:
+    """Yield the directory of the ESP: as given, where it is mounted, or mounted for us alone.
+
+    Raises Refused where it is none of snaproot's, or cannot be found.
+    """
+    if given is not None:
+        yield _checked(given)
+        return
+    with mounts.esp(loader.esp) as found:
+        yield _checked(found)
+
+
+def _checked(place: Path) -> Path:
+    if not (place / HOME).is_dir():
+        raise Refused(
+            f"{place} has no {HOME}: it is not this system's ESP; nothing was changed",
+            hint="name it with --esp DIR",
+        )
+    return place
