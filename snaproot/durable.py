@@ -10,14 +10,15 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from itertools import count
 from pathlib import Path
 
 from snaproot.errors import Busy, SnaprootError
 
 
-def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace `path` atomically and durably.
+def write(path: Path, content: bytes, *, mode: int | None = 0o600) -> None:
+    """Replace `path` atomically and durably; without a mode where there are none, as on FAT.
 
     Raises SnaprootError where the directory cannot be written; the old content is then intact.
     """
@@ -31,6 +32,40 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise _unwritable(path, error) from error
     finally:
         os.close(directory)
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Overwrite a file in place, durably: one write of the same length, read back past the cache.
+
+    For what a boot loader reads or writes by its sectors. Raises SnaprootError where it cannot be
+    written or does not read back, RuntimeError for another length.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_size != len(content):
+                raise RuntimeError(f"{path} has another length")
+            os.pwrite(descriptor, content, 0)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            kept = os.pread(descriptor, len(content), 0)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if kept != content:
+        raise SnaprootError(
+            f"{path} does not read back as it was written", hint="the medium may be failing"
+        )
+
+
+@contextmanager
+def uncached(path: Path) -> Iterator[BufferedReader]:
+    """Open what is on the medium, not what is cached. Raises OSError."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # what is dirty cannot be dropped
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        yield file
 
 
 def set_aside(path: Path) -> Path:
@@ -56,7 +91,7 @@ def sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def make_directory(path: Path, *, mode: int = 0o700) -> None:
+def make_directory(path: Path, *, mode: int | None = 0o700) -> None:
     """Create a directory durably; there already is fine, and its mode then stays.
 
     Raises SnaprootError where it cannot be made, or is something else.
@@ -64,7 +99,8 @@ def make_directory(path: Path, *, mode: int = 0o700) -> None:
     try:
         if not path.is_dir():
             path.mkdir(mode=0o700)
-            path.chmod(mode)  # whatever the umask is
+            if mode is not None:
+                path.chmod(mode)  # whatever the umask is
             sync_directory(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -129,13 +165,14 @@ def _acquire(descriptor: int, deadline: float) -> None:
             time.sleep(0.05)
 
 
-def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
+def _replace(directory: int, name: str, content: bytes, mode: int | None) -> None:
     temporary = f".{name}.{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, mode, dir_fd=directory)
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

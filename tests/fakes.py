@@ -388,6 +388,7 @@ class CountingLoader:
             trial=env.trial,
             deployment=env.deployment,
             tries=env.tries,
+            once=env.once,
         )
 
     def arm(self, trial: Trial) -> None:
@@ -413,7 +414,7 @@ class CountingLoader:
 
     def withdraw(self, id: str) -> None:
         env = self.disk.get(("env",))
-        if isinstance(env, Env) and id in (env.good, env.trial if env.tries else ""):
+        if isinstance(env, Env) and id in (env.good, env.once, env.trial if env.tries else ""):
             raise Refused(f"the loader would boot {id}")
         self.disk.drop(("entry", id))
         self.disk.sync("entry")

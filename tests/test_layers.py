@@ -30,6 +30,8 @@ LATE = ("rich", "rfc8785", "btrfsutil", "libzfs_core", "sigstore")
 PURE = (
     *("areas/__init__.py", "cmdline.py", "configschema.py", "drafts.py", "environment.py"),
     *("fstab.py", "health/__init__.py", "health/settings.py", "ids.py"),
+    *("areas/__init__.py", "cmdline.py", "drafts.py", "environment.py", "fstab.py", "ids.py"),
+    *("bootloader/entry.py", "bootloader/envblock.py", "bootloader/settings.py"),
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
     "grubdefaults.py",
@@ -179,6 +181,8 @@ def _is_backend(name: str) -> bool:
         "filesystem/manifest",
         "filesystem/metadata",
         "bootloader/entry",
+        "bootloader/envblock",
+        "bootloader/settings",
     }
     shared |= {"packages/aptoutput"}  # reads what hooks said, whoever ran them
     return inside and "/".join(parts) not in shared and _is_module(place)

@@ -1,0 +1,177 @@
+"""What GRUB executes to load one boot environment, and the index of its menu. Pure.
+
+Every value stands between single quotes, where GRUB knows no special character but the quote
+itself. What cannot be written so that the kernel sees the same again is refused.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from snaproot.bootloader import Bootable
+from snaproot.environment import ID
+from snaproot.errors import Refused
+
+ORIGINAL = "original"
+"""The root from before the adoption: its entry is what the stub once was."""
+
+MOST_LISTED = 50
+"""Nobody scrolls further. What is not listed boots by `snaproot_pick ID` in GRUB's shell."""
+
+_ENTRY = """\
+# Written by snaproot, which will write it again.
+echo {says}
+search --no-floppy --fs-uuid --set=root {filesystem}
+set kernel={kernel}
+set initramfs={initramfs}
+set loaded=missing
+if [ -s "$kernel" -a -s "$initramfs" ]; then
+    set loaded=half
+    if linux "$kernel"{arguments} $args; then
+        if initrd "$initramfs"; then set loaded=yes; fi
+    fi
+fi
+"""
+_LISTED = "menuentry {says} --id {id} {{\n    snaproot_pick {id}\n}}\n"
+_QUOTED = r"'[^'\n]*'(?:\\''[^'\n]*')*"
+_PATTERN = re.compile(
+    re.sub(
+        r"\\{(\w+)\\}",
+        lambda m: rf"(?P<{m[1]}>{f'(?: {_QUOTED})*' if m[1] == 'arguments' else _QUOTED})",
+        re.escape(_ENTRY),
+    )
+)
+_INDEX = re.compile(rf"^menuentry ({_QUOTED}) --id ({ID.pattern}) {{$", re.MULTILINE)
+_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_LONGEST = 2047 - 400
+"""The kernel's limit (COMMAND_LINE_SIZE of x86), less what the script adds; GRUB cuts silently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an entry says: paths as GRUB sees them, arguments as the kernel sees them."""
+
+    id: str
+    title: str
+    filesystem: str
+    kernel: str
+    initramfs: str
+    arguments: tuple[str, ...]
+
+
+def described(bootable: Bootable) -> Entry:
+    """Say what the entry has to be. Raises Refused where a value cannot be written safely."""
+    entry = Entry(
+        bootable.id,
+        bootable.title,
+        bootable.filesystem,
+        bootable.prefix + bootable.kernel,
+        bootable.prefix + bootable.initramfs,
+        tuple(_argument(bootable.id, argument) for argument in bootable.arguments),
+    )
+    fault = _fault(entry)
+    if fault:
+        raise _refused(entry.id, fault)
+    return entry
+
+
+def render(entry: Entry) -> str:
+    """Write an entry."""
+    return _ENTRY.format(
+        says=quoted(f"Loading {entry.id}: {entry.title}"),
+        filesystem=quoted(entry.filesystem),
+        kernel=quoted(entry.kernel),
+        initramfs=quoted(entry.initramfs),
+        arguments="".join(f" {quoted(argument)}" for argument in entry.arguments),
+    )
+
+
+def parse(text: str) -> Entry | None:
+    """Read an entry back; None where it is not one that `render` wrote."""
+    found = _PATTERN.fullmatch(text)
+    says = re.fullmatch(r"Loading (\S+): (.*)", unquoted(found["says"])) if found else None
+    if found is None or says is None:
+        return None
+    return Entry(
+        says[1],
+        says[2],
+        unquoted(found["filesystem"]),
+        unquoted(found["kernel"]),
+        unquoted(found["initramfs"]),
+        tuple(unquoted(word) for word in re.findall(_QUOTED, found["arguments"])),
+    )
+
+
+def newest(ids: Iterable[str]) -> list[str]:
+    """Choose what the menu lists, the newest first; ids sort by age, the original comes last."""
+    known = sorted((id for id in ids if ID.fullmatch(id)), reverse=True)
+    made = [id for id in known if id != ORIGINAL][:MOST_LISTED]
+    return made + ([ORIGINAL] if ORIGINAL in known else [])
+
+
+def index(titles: Mapping[str, str]) -> str:
+    """Write the menu."""
+    ids = newest(titles)
+    return "".join(_LISTED.format(says=quoted(f"{id}  {titles[id]}"), id=id) for id in ids)
+
+
+def listed(text: str) -> dict[str, str]:
+    """Read the titles out of an index; what is garbled is not there."""
+    found = {id: unquoted(says) for says, id in _INDEX.findall(text)}
+    return {id: says.removeprefix(f"{id}  ") for id, says in found.items()}
+
+
+def quoted(value: str) -> str:
+    """Write a value for GRUB's parser."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def unquoted(word: str) -> str:
+    """Undo `quoted`."""
+    return word[1:-1].replace("'\\''", "'")
+
+
+def _argument(id: str, argument: str) -> str:
+    """Take the quotes away that GRUB sets by itself around an argument with spaces."""
+    if argument.count('"') % 2:
+        raise _refused(id, f"the kernel argument {argument!r} has a quote that does not end")
+    return argument.replace('"', "")
+
+
+def _fault(entry: Entry) -> str:
+    values = (entry.title, entry.kernel, entry.initramfs, *entry.arguments)
+    strange = next((value for value in values if not _is_plain(value)), None)
+    if strange is not None:
+        return f"{strange!r} has a character that cannot be shown"
+    if not ID.fullmatch(entry.id) or entry.id == ORIGINAL:
+        return f"{entry.id!r} is no id for an entry"
+    if not _UUID.fullmatch(entry.filesystem):
+        return f"{entry.filesystem!r} is no UUID of a filesystem"
+    if not entry.kernel.startswith("/") or not entry.initramfs.startswith("/"):
+        return "its kernel and initramfs are not absolute paths"
+    return _fault_of_arguments(entry)
+
+
+def _fault_of_arguments(entry: Entry) -> str:
+    for argument in entry.arguments:
+        if "'" in argument or "\\" in argument:
+            return f"GRUB would change the kernel argument {argument!r}"
+        if argument.startswith("snaproot.") or argument in {"", "--"}:
+            return f"the kernel argument {argument!r} would hide what GRUB tells of the trial"
+    if sum(argument.startswith("rootflags=") for argument in entry.arguments) > 1:
+        return "there is more than one rootflags="
+    length = sum(len(word.encode()) + 3 for word in (entry.kernel, *entry.arguments))
+    return f"its {length} bytes of kernel arguments are too many" if length > _LONGEST else ""
+
+
+def _is_plain(value: str) -> bool:
+    """Tell that there is no control, format, surrogate or unassigned character."""
+    return not any(unicodedata.category(character).startswith("C") for character in value)
+
+
+def _refused(id: str, fault: str) -> Refused:
+    return Refused(
+        f"{id}: no boot entry can be written: {fault}; nothing was changed",
+        hint="snaproot list shows what is known of it",
+    )

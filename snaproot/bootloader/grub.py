@@ -1,0 +1,236 @@
+"""GRUB with the loader's home: entries, an index and the counter, where GRUB itself can write.
+
+What GRUB does with them is `script/grub.cfg`. It replays no journal: all that it reads is flushed
+to its place before the one write that makes it the choice.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from snaproot import durable
+from snaproot.bootloader import Bootable, Bootables, Capability, Trial, entry, envblock
+from snaproot.bootloader.entry import ORIGINAL
+from snaproot.bootloader.envblock import Env
+from snaproot.errors import Refused, SnaprootError
+from snaproot.inside import Inside
+from snaproot.state import LoaderView
+
+_GOOD_SIZE = 64
+_ORIGINAL_TITLE = "the system from before snaproot"
+
+
+@dataclass(frozen=True, slots=True)
+class Grub:
+    """One home. `flush` makes all that GRUB reads durable where it is read.
+
+    `canary` is `snaproot.canary=` of this boot's command line, None where nothing was booted.
+    """
+
+    home: Path
+    bootable: Bootables
+    flush: Callable[[], None]
+    canary: str | None = None
+
+    def capability(self) -> Capability:
+        env = self._env()
+        fault = self._unproven(env)
+        if not fault:
+            return Capability(
+                counts=True, one_shot=True, summary="GRUB counts the boots of a trial"
+            )
+        return Capability(
+            counts=False,
+            one_shot=False,
+            summary=f"GRUB is not known to count: {fault}",
+            obstacle=f"GRUB has not been seen to write its file: {fault}",
+            hint="boot once through snaproot's menu, then try again"
+            if env
+            else "snaproot recover writes it again",
+        )
+
+    def view(self) -> LoaderView:
+        env = self._env()
+        if env is None:
+            return LoaderView(present=False, counts=True)
+        return LoaderView(
+            counts=True,
+            good=env.good,
+            trial=env.trial,
+            deployment=env.deployment,
+            tries=env.tries,
+            once=env.once,
+        )
+
+    def arm(self, trial: Trial) -> None:
+        if not 1 <= trial.tries <= envblock.MOST_TRIES:
+            raise Refused(
+                f"GRUB counts from 1 to {envblock.MOST_TRIES} tries, not {trial.tries}; "
+                "nothing was armed",
+                hint="set tries in the configuration",
+            )
+        for id in (trial.target, trial.good):
+            self._publish(id)
+            self._prove(id)
+        self.flush()
+        self._write(
+            Env(
+                good=trial.good,
+                trial=trial.target,
+                deployment=trial.deployment,
+                tries=trial.tries,
+                canary=self._canary(),
+            )
+        )
+
+    def settle(self, good: str) -> None:
+        self._publish(good)
+        self.flush()
+        self._write(Env(good=good, canary=self._canary()))
+        self._put(self.home / "good.cfg", f"set good={good}\n".ljust(_GOOD_SIZE, "\n").encode())
+
+    def spend(self, good: str) -> None:
+        env = self._env()
+        self._write(Env(good=good) if env is None else replace(env, tries=0, once=""))
+
+    def boot_once(self, id: str) -> None:
+        capability, env = self.capability(), self._env()
+        if env is None or not capability.one_shot:
+            raise Refused(
+                f"{id} cannot be the next boot alone: {capability.obstacle}; nothing was changed",
+                hint=capability.hint,
+            )
+        self._publish(id)
+        self._prove(id)
+        self.flush()
+        self._write(replace(env, once=id))
+
+    def withdraw(self, id: str) -> None:
+        env = self._env()
+        wanted = {self._good_without_env()}
+        if env is not None:
+            wanted |= {env.good, env.once, env.trial if env.tries else ""}
+        if id in wanted:
+            raise Refused(f"GRUB would boot {id}; its entry stays", hint="snaproot status")
+        try:
+            self._entry(id).unlink(missing_ok=True)
+            durable.sync_directory(self._entries)
+        except OSError as error:
+            raise SnaprootError(f"the boot entry of {id} cannot be removed: {error}") from error
+        self._list()
+
+    # -- entries ---------------------------------------------------------------------------------
+
+    @property
+    def _entries(self) -> Path:
+        return self.home / "entries"
+
+    def _entry(self, id: str) -> Path:
+        return self._entries / f"{id}.cfg"
+
+    def _publish(self, id: str) -> None:
+        """Write an entry where it is not there already, and read it back."""
+        if id == ORIGINAL:
+            if not self._entry(id).is_file():
+                raise Refused(f"{id} has no boot entry left; nothing was armed")
+            return
+        wanted = entry.described(self.bootable(id))
+        text = entry.render(wanted).encode()
+        if self._kept(self._entry(id)) != text:
+            durable.write(self._entry(id), text, mode=None)
+        if entry.parse((self._kept(self._entry(id)) or b"").decode(errors="replace")) != wanted:
+            raise Refused(f"the boot entry of {id} does not read back; it was not armed")
+        self._list(wanted)
+
+    def _prove(self, id: str) -> None:
+        """Read what the entry loads from the medium. Raises Refused where it is not as sealed."""
+        if id != ORIGINAL:
+            bootable = self.bootable(id)
+            _check(bootable, bootable.kernel, bootable.digests.kernel)
+            _check(bootable, bootable.initramfs, bootable.digests.initramfs)
+
+    def _list(self, written: entry.Entry | None = None) -> None:
+        """Write the index anew. Without one the menu is unsorted, and everything boots."""
+        with suppress(SnaprootError, OSError):
+            path = self.home / "index.cfg"
+            text = (self._kept(path) or b"").decode(errors="replace")
+            titles = entry.listed(text) | ({written.id: written.title} if written else {})
+            ids = entry.newest(self._swept())
+            wanted = entry.index({id: self._title(id, titles) for id in ids})
+            if text != wanted:
+                durable.write(path, wanted.encode(), mode=None)
+
+    def _swept(self) -> list[str]:
+        """Name all entries, and remove what a cut left of one that was being written."""
+        paths = list(self._entries.iterdir())
+        for path in paths:
+            if path.name.startswith("."):
+                path.unlink()
+        return [path.stem for path in paths if path.suffix == ".cfg"]
+
+    def _title(self, id: str, titles: dict[str, str]) -> str:
+        if id in titles or id == ORIGINAL:
+            return titles.get(id, _ORIGINAL_TITLE)
+        found = entry.parse((self._kept(self._entry(id)) or b"").decode(errors="replace"))
+        return found.title if found else ""
+
+    # -- the file that GRUB writes ---------------------------------------------------------------
+
+    def _env(self) -> Env | None:
+        return envblock.parse(self._kept(self.home / "env") or b"")
+
+    def _canary(self) -> str:
+        env = self._env()
+        return env.canary if env else ""
+
+    def _unproven(self, env: Env | None) -> str:
+        if env is None:
+            return f"{self.home / 'env'} is missing or damaged"
+        if not env.canary:
+            return "it has not been started from snaproot's menu yet"
+        if self.canary is None or self.canary == env.canary:
+            return ""
+        if not self.canary:
+            return "this boot did not come from snaproot's menu"
+        return f"what it wrote at this boot is not in {self.home / 'env'}"
+
+    def _write(self, env: Env) -> None:
+        self._put(self.home / "env", envblock.render(env))
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Write in place: no cluster moves, none is asked of a full filesystem."""
+        if len(self._kept(path) or b"") == len(content):
+            durable.overwrite(path, content)
+        else:
+            durable.write(path, content, mode=None)
+
+    def _good_without_env(self) -> str:
+        text = (self._kept(self.home / "good.cfg") or b"").decode(errors="replace")
+        return text.strip().removeprefix("set good=")
+
+    def _kept(self, path: Path) -> bytes | None:
+        """Read what is on the medium; None where there is nothing to read."""
+        try:
+            with durable.uncached(path) as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def _check(bootable: Bootable, path: str, digest: str) -> None:
+    """Compare with what sealing recorded. GRUB follows no link out of the root as Linux does."""
+    try:
+        here = Inside(bootable.root).locate(path, follow=False)
+        if here != bootable.root / path.lstrip("/") or here.is_symlink() or not here.is_file():
+            raise Refused(f"{bootable.id}: GRUB cannot read {path}: it is behind a link")
+        with durable.uncached(here) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Refused(f"{bootable.id}: {path} cannot be read: {error.strerror}") from error
+    if digest and found != digest:
+        raise Refused(
+            f"{bootable.id}: {path} is not what was sealed; it was not armed",
+            hint=f"snaproot verify {bootable.id}",
+        )

@@ -1,0 +1,80 @@
+"""Every boot loader keeps the contract, the fake too."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from snaproot.bootloader import Bootloader
+from snaproot.bootloader.pointer import PointerLoader
+from snaproot.environment import Environment
+from tests.bootloader.grubhome import GrubHome
+from tests.contract.bootloader import BASE, OTHER, TARGET, Bench, BootloaderContract, CountingContract
+from tests.fakes import CountingLoader, Disk, Env, FakeFilesystem
+
+
+@dataclass
+class FakeBench:
+    disk: Disk
+
+    def loader(self) -> Bootloader:
+        return CountingLoader(self.disk)
+
+    def garble(self) -> None:
+        self.disk.put(("env",), "garbled")
+        self.disk.sync()
+
+
+@dataclass
+class PointerBench:
+    disk: Disk
+
+    def loader(self) -> Bootloader:
+        return PointerLoader(FakeFilesystem(self.disk))
+
+    def garble(self) -> None:
+        raise RuntimeError("it has no file")
+
+
+@dataclass
+class GrubBench:
+    home: GrubHome
+
+    def loader(self) -> Bootloader:
+        return self.home.loader()
+
+    def garble(self) -> None:
+        (self.home.home / "env").write_bytes(bytes(1024))
+
+
+class TestFake(CountingContract):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        disk = Disk()
+        disk.put(("env",), Env(BASE))
+        disk.put(("entry", BASE), "complete")
+        disk.sync()
+        return FakeBench(disk)
+
+
+class TestPointer(BootloaderContract):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        disk = Disk()
+        for id in (BASE, TARGET, OTHER):
+            disk.put(("where", id), "environments")
+            disk.put(("sealed", id), True)
+            disk.put(("meta", id), Environment(id=id))
+        disk.put(("default",), BASE)
+        disk.sync()
+        return PointerBench(disk)
+
+
+class TestGrub(CountingContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        home = GrubHome(tmp_path)
+        home.lay_stub()
+        home.establish(BASE)
+        home.started()
+        return GrubBench(home)
