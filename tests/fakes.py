@@ -403,7 +403,9 @@ class CountingLoader:
 
     def leave(self, tries: int, good: str) -> None:
         env = self.disk.get(("env",))
-        self._write(replace(env, tries=tries) if isinstance(env, Env) else Env(good))
+        once = env.once if isinstance(env, Env) and tries else ""
+        left = replace(env, tries=tries, once=once) if isinstance(env, Env) else Env(good)
+        self._write(left)
 
     def boot_once(self, id: str) -> None:
         env = self.disk.get(("env",))

@@ -30,7 +30,6 @@ LATE = ("rich", "rfc8785", "btrfsutil", "libzfs_core", "sigstore")
 PURE = (
     *("areas/__init__.py", "cmdline.py", "configschema.py", "drafts.py", "environment.py"),
     *("fstab.py", "health/__init__.py", "health/settings.py", "ids.py"),
-    *("areas/__init__.py", "cmdline.py", "drafts.py", "environment.py", "fstab.py", "ids.py"),
     *("bootloader/entry.py", "bootloader/envblock.py", "bootloader/settings.py"),
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",

@@ -52,6 +52,7 @@ class Builder:
             yield f"copy {plan.boot}", self._copy_boot
         yield "move package state", self._move_state
         yield "write settings and fstab", self._write_etc
+        yield "mask units", self._mask_units
         for move in plan.swap:
             yield f"make {move.home}", partial(self._make_swap, move)
         yield "drop what is left over", self._drop_seed
@@ -198,6 +199,15 @@ class Builder:
         for setting in self.plan.settings:
             self._write(setting.path, setting.content)
         self._write("/etc/fstab", self.plan.fstab)
+
+    def _mask_units(self) -> None:
+        """Keep units from starting: a link to /dev/null, as systemctl(1) makes it."""
+        for unit in self.plan.masked:
+            place = self._in_root(f"/etc/systemd/system/{unit}")
+            place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if os.path.lexists(place):
+                carving.remove(place)
+            place.symlink_to("/dev/null")
 
     def _write(self, path: str, content: str) -> None:
         """Write a file of the BE's `/etc`; an existing one keeps owner and mode."""

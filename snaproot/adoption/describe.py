@@ -7,6 +7,7 @@ from snaproot.adoption.decisions import AreaPlan, How, Nested, Places, Policy
 from snaproot.adoption.places import Layout, is_tool
 from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import AdoptionPlan, SwapMove
+from snaproot.loaders import HOME
 
 _MIB = 1 << 20
 
@@ -38,7 +39,7 @@ def _findings_of_boot(layout: Layout) -> Iterable[str]:
             "/boot is a filesystem of its own: its content is copied into the boot environment; "
             "booting that awaits a later release, until then the machine boots the original"
         )
-    for name in layout.survey.loader_names:
+    for name in () if layout.survey.esp else layout.survey.loader_names:
         yield (
             f"{name} names the original's subvolume: until the boot loader is set up, the machine "
             "boots the original whatever the default subvolume is"
@@ -83,7 +84,25 @@ def steps(made: AdoptionPlan) -> Iterator[str]:
     )
     yield "Write its /etc/fstab: areas by path, no subvolume for /, every other line kept."
     yield f"Seal {made.id}, and declare {made.original} ({root}) as the original."
-    yield f"Make {made.id} the default subvolume, last."
+    yield from (f"Mask {unit}: it would write to a sealed root." for unit in made.masked)
+    if not made.esp:
+        yield f"Make {made.id} the default subvolume, last."
+        return
+    yield f"Make {made.id} the default subvolume."
+    yield from _loader_steps(made)
+
+
+def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
+    """Say what an interrupted adoption still does, in order."""
+    if unfinished:
+        yield f"Finish an interrupted adoption: make {unfinished} the default subvolume."
+    if made.esp:
+        yield from _loader_steps(made)
+
+
+def _loader_steps(made: AdoptionPlan) -> Iterator[str]:
+    yield f"Write the loader's home, {made.esp}/{HOME}: {made.id} is its good entry."
+    yield "Make the grub.cfg that GRUB reads first hand over to it, last."
 
 
 def _area_step(plan: AreaPlan) -> str:

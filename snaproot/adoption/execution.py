@@ -12,18 +12,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snaproot import areas, durable
-from snaproot.adoption import carving
+from snaproot import areas, durable, kernels
+from snaproot.adoption import carving, loading
 from snaproot.adoption.building import PARTIAL, Builder
 from snaproot.adoption.facts import is_within
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.survey import ADOPTION
-from snaproot.environment import Environment, Standing
+from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Busy, SnaprootError
 from snaproot.filesystem.btrfs import binding, sealing
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.listing import SUBVOLUME
+from snaproot.inside import Inside
 from snaproot.record import Records
 from snaproot.state import Record
 
@@ -78,7 +79,7 @@ def _declare(plan: AdoptionPlan, layout: Layout, top: Path) -> None:
     listed = areas.render(plan.declared).encode()
     durable.write(layout.record / areas.NAME, listed, mode=0o644)
     sealing.describe(layout, _original(plan, now))
-    sealing.seal(layout, _adopted(plan, now))
+    sealing.seal(layout, _adopted(plan, now, layout.root(plan.id)))
     Records(layout.record).save(Record(base=plan.id))
     _note(plan, layout, unfinished=plan.id, default=binding.default_id(top))
 
@@ -94,15 +95,18 @@ def _original(plan: AdoptionPlan, now: datetime) -> Environment:
     )
 
 
-def _adopted(plan: AdoptionPlan, now: datetime) -> Environment:
+def _adopted(plan: AdoptionPlan, now: datetime, root: Path) -> Environment:
+    inside = Inside(root)
+    kernel = next((kernel for kernel in kernels.find(inside) if not kernel.fault), None)
     return Environment(
         id=plan.id,
         parent=plan.original,
         origin="adopt",
         command="init",
         created=now,
-        kernel=plan.kernel,
+        kernel=kernel.release if kernel else plan.kernel,
         standing=Standing.PROVEN,
+        digests=kernels.digests(inside, kernel.image, kernel.initramfs) if kernel else Digests(),
     )
 
 
@@ -134,6 +138,9 @@ def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> Non
     report(f"make {plan.id} the default subvolume")
     if Records(layout.record).load() == Record(base=plan.id):
         Btrfs(layout, None).set_default(plan.id)
+    if plan.esp:
+        report("set up the boot loader")
+        loading.set_up(plan, layout)
     report("tidy up")
     _clear(top)
     report("remember that it is adopted")

@@ -71,9 +71,14 @@ class ActiveSwap:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What an earlier adoption left; `unfinished` names the BE that is still to be the default."""
+    """What an earlier adoption left; `unfinished` names the BE that is still to be the default.
+
+    `base` is the one that is, and `loader` tells whether a boot loader was set up.
+    """
 
     unfinished: str = ""
+    base: str = ""
+    loader: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,8 @@ class Survey:
     """One Btrfs, read but not touched; sizes in bytes.
 
     `places` is keyed by absolute path as the booted root would see it; `loader_names` are the
-    files of the boot loader that name the root's subvolume.
+    files of the boot loader that name the root's subvolume, `units` those of systemd's that would
+    write to a sealed root. `esp` is the directory that was given for the ESP.
     """
 
     uuid: str
@@ -102,6 +108,8 @@ class Survey:
     boot_size: int = 0
     kernel: str = ""
     pacman_conf: str = ""
+    units: tuple[str, ...] = ()
+    esp: str = ""
     adopted: Adopted | None = None
 
     def place(self, path: str) -> Place:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from snaproot import areas, fstab
 from snaproot.adoption import describe, sysimage, table
 from snaproot.adoption.decisions import How, Places, Policy
-from snaproot.adoption.facts import Found, Root, Survey
+from snaproot.adoption.facts import Adopted, Found, Root, Survey
 from snaproot.adoption.places import SWAP, Layout, decided
 from snaproot.adoption.roots import chosen
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan, SwapMove
@@ -31,7 +31,7 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
     if not ID.fullmatch(id) or id == ORIGINAL:
         raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
     if survey.adopted is not None:
-        return _after(survey.adopted.unfinished)
+        return _after(survey.adopted, survey.esp)
     _check_devices(survey)
     root = chosen(survey.roots, survey.subvolumes, survey.default)
     here = table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
@@ -43,11 +43,13 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
     return replace(made, steps=tuple(describe.steps(made)))
 
 
-def _after(unfinished: str) -> AdoptionPlan:
-    if not unfinished:
+def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
+    """Finish an adoption that was cut, or set up the boot loader of one that had none."""
+    wants_loader = bool(esp) and not adopted.loader
+    if not (adopted.unfinished or wants_loader):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
-    step = f"Finish an interrupted adoption: make {unfinished} the default subvolume."
-    return AdoptionPlan(id=unfinished, resumes=True, steps=(step,))
+    made = AdoptionPlan(id=adopted.unfinished or adopted.base, resumes=True, esp=esp)
+    return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 
 def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: table.Filesystem) -> Layout:
@@ -82,6 +84,8 @@ def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
         boot=boot,
         mount_points=_mount_points(layout, places),
         fstab=_fstab(layout, places, swap, here),
+        masked=survey.units,
+        esp=survey.esp,
         findings=(*places.findings, *describe.findings(layout, places, swap)),
         needed=_needed(survey, swap, boot),
     )

@@ -23,7 +23,8 @@ class AdoptionPlan:
     """Everything that adoption will do; `asdict` of it is JSON.
 
     `root` is the original's subvolume from the top level, "" for the top level itself. `needed`
-    counts bytes. `resumes`: all is built, only the default subvolume is still to be moved.
+    counts bytes. `masked` are units of systemd's, `esp` is a directory here. `resumes`: all is
+    built, only the pointer and the loader are still to be set.
     """
 
     id: str
@@ -40,6 +41,8 @@ class AdoptionPlan:
     mount_points: tuple[str, ...] = ()
     fstab: str = ""
     findings: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    esp: str = ""
     needed: int = 0
     resumes: bool = False
     steps: tuple[str, ...] = ()

@@ -91,9 +91,10 @@ class Grub:
         self._write(Env(good=good, canary=self._canary()))
         self._put(self.home / "good.cfg", f"set good={good}\n".ljust(_GOOD_SIZE, "\n").encode())
 
-    def spend(self, good: str) -> None:
+    def leave(self, tries: int, good: str) -> None:
         env = self._env()
-        self._write(Env(good=good) if env is None else replace(env, tries=0, once=""))
+        once = env.once if env and tries else ""
+        self._write(Env(good=good) if env is None else replace(env, tries=tries, once=once))
 
     def boot_once(self, id: str) -> None:
         capability, env = self.capability(), self._env()

@@ -9,7 +9,14 @@ from snaproot.bootloader import Bootloader
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment
 from tests.bootloader.grubhome import GrubHome
-from tests.contract.bootloader import BASE, OTHER, TARGET, Bench, BootloaderContract, CountingContract
+from tests.contract.bootloader import (
+    BASE,
+    OTHER,
+    TARGET,
+    Bench,
+    BootloaderContract,
+    CountingContract,
+)
 from tests.fakes import CountingLoader, Disk, Env, FakeFilesystem
 
 

@@ -59,7 +59,7 @@ class BootloaderContract:
     def test_spending_makes_good_the_next_boot(self, bench: Bench) -> None:
         bench.loader().arm(TRIAL)
         for _ in range(2):
-            bench.loader().spend(BASE)
+            bench.loader().leave(0, BASE)
             view = bench.loader().view()
             assert (view.good, view.tries) == (BASE, 0)
 
@@ -97,7 +97,7 @@ class CountingContract(BootloaderContract):
 
     def test_spending_keeps_the_deployment(self, bench: Bench) -> None:
         bench.loader().arm(TRIAL)
-        bench.loader().spend(BASE)
+        bench.loader().leave(0, BASE)
         assert (bench.loader().view().deployment, bench.loader().view().tries) == ("d1", 0)
 
     def test_one_shot_leaves_the_trial_alone(self, bench: Bench) -> None:
@@ -111,14 +111,14 @@ class CountingContract(BootloaderContract):
         bench.loader().settle(BASE)
         assert not bench.loader().view().once
 
-    @pytest.mark.parametrize("mend", ["settle", "spend", "arm"])
+    @pytest.mark.parametrize("mend", ["settle", "leave", "arm"])
     def test_a_garbled_file_is_told_and_mended(self, bench: Bench, mend: str) -> None:
         bench.garble()
         assert not bench.loader().view().present
         loader = bench.loader()
         calls: dict[str, Callable[[], None]] = {
             "settle": lambda: loader.settle(BASE),
-            "spend": lambda: loader.spend(BASE),
+            "leave": lambda: loader.leave(0, BASE),
             "arm": lambda: loader.arm(TRIAL),
         }
         calls[mend]()
@@ -136,5 +136,5 @@ class CountingContract(BootloaderContract):
         for id in (BASE, TARGET, OTHER):
             with pytest.raises(Refused):
                 bench.loader().withdraw(id)
-        bench.loader().spend(BASE)
+        bench.loader().leave(0, BASE)
         bench.loader().withdraw(TARGET)
