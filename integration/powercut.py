@@ -58,7 +58,7 @@ def workplace() -> Iterator[Path]:
     """
     clean()
     home = Path(tempfile.mkdtemp(prefix=f"{MARK}{os.getpid()}-", dir=_roomy()))
-    with _private_mounts():
+    with private_mounts():
         try:
             yield home
         finally:
@@ -97,7 +97,7 @@ def attached(file: Path) -> Iterator[str]:
     try:
         yield device
     finally:
-        _forget(device)
+        forget(device)
         run(["losetup", "--detach", device], check=False)
 
 
@@ -117,7 +117,7 @@ def read(path: Path) -> Image:
     """Read a sparse image file."""
     with path.open("rb") as file:
         image = Image(os.fstat(file.fileno()).st_size)
-        for start, end in _extents(file.fileno(), image.size):
+        for start, end in extents(file.fileno(), image.size):
             for at in range(start - start % BLOCK, end, BLOCK):
                 image.put(at // BLOCK, os.pread(file.fileno(), BLOCK, at).ljust(BLOCK, b"\0"))
     return image
@@ -150,13 +150,13 @@ def _remove(home: Path) -> None:
             backing = (device / "loop/backing_file").read_text(encoding="utf-8")
             if backing.startswith(f"{home}/"):
                 run(["losetup", "--detach", f"/dev/{device.name}"], check=False)
-    _stop(home / "daemon.pid")
+    stop(home / "daemon.pid")
     unmounted(home)
     shutil.rmtree(home)
 
 
 @contextmanager
-def _private_mounts() -> Iterator[None]:
+def private_mounts() -> Iterator[None]:
     """Work in a mount namespace of our own, and come back (unshare(2), setns(2))."""
     here = Path.cwd()
     with Path("/proc/thread-self/ns/mnt").open("rb") as before:
@@ -190,10 +190,10 @@ def _daemon(home: Path, image: Path, log: Path, served: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _stop(pidfile)
+        stop(pidfile)
 
 
-def _stop(pidfile: Path) -> None:
+def stop(pidfile: Path) -> None:
     """End the daemon by its id, and wait until it is gone."""
     with suppress(FileNotFoundError, ProcessLookupError):
         pid = int(pidfile.read_text(encoding="ascii"))
@@ -215,7 +215,7 @@ def _roomy() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+def extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Find the parts of a sparse file that hold data (lseek(2))."""
     end = 0
     while end < size:
@@ -227,7 +227,7 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _forget(device: str) -> None:
+def forget(device: str) -> None:
     volume = bytearray(8) + bytearray(device.encode().ljust(4088, b"\0"))
     with suppress(OSError), Path("/dev/btrfs-control").open("rb") as control:
         fcntl.ioctl(control, _FORGET_DEVICE, volume)
