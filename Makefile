@@ -24,7 +24,7 @@ demo: ready
 	@$(ALIVE) $(PYTHON) -m integration.demo
 
 test: ready
-	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not slow' </dev/null
+	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not slow and not machine' </dev/null
 
 check: ready
 	@$(PYTHON) -m ruff check .

@@ -88,6 +88,7 @@ def served(disk: Path, raw: Path) -> Iterator[Path]:
     """Serve an overlay as a raw file (qemu-storage-daemon(1))."""
     raw.touch(mode=0o600)
     pidfile = raw.with_suffix(".pid")
+    pidfile.unlink(missing_ok=True)
     export = f"type=fuse,id=e,node-name=disk,mountpoint={raw},writable=on"
     node = (
         "driver=qcow2,node-name=disk,discard=unmap,cache.no-flush=on,"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +17,17 @@ _QUIET = {"MTOOLS_SKIP_CHECK": "1"}
 def directory(disk: Path, place: Path) -> Iterator[Path]:
     """Copy it out; what was changed, made or removed there is so on the disk afterwards.
 
-    A file is written as a whole, as a new one; one that stays as it was keeps its clusters.
+    A file is written as a whole, as a new one; one that stays as it was keeps its clusters. If
+    the block is left by an exception, nothing is brought over.
     """
     place.mkdir()
-    _mtools("mcopy", disk, "-s", "-m", "-n", "::/*", str(place), check=False)
-    before = _digests(place)
-    yield place
-    _written(disk, place, before, _digests(place))
+    try:
+        _mtools("mcopy", disk, "-s", "-m", "-n", "::/*", str(place))
+        before = _digests(place)
+        yield place
+        _written(disk, place, before, _digests(place))
+    finally:
+        shutil.rmtree(place)
 
 
 def listed(disk: Path) -> tuple[str, ...]:
@@ -58,10 +63,10 @@ def _digests(place: Path) -> dict[str, str]:
     return found
 
 
-def _mtools(program: str, disk: Path, *words: str, check: bool = True) -> str:
+def _mtools(program: str, disk: Path, *words: str) -> str:
     zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     argv = [program, "-i", _image(disk), *words]
-    return run(argv, extra={**_QUIET, **zone}, check=check).output
+    return run(argv, extra={**_QUIET, **zone}).output
 
 
 def _image(disk: Path) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from integration.vm import disks
-from integration.vm.images import PASSWORD
 from integration.vm.qemu import Hardware, Process, started
 from integration.vm.stream import Stream
 from snaproot.errors import SnaprootError
 
+PASSWORD = "debian"  # noqa: S105 - of machines that nobody can reach
 BOOT = 240.0  # seconds that a boot may take, on a machine that does other things too
 _COMMAND_LINE = r"\] Command line: (.*)\n"
 _READY = r"^ready ([0-9a-f-]+)\n"
@@ -40,8 +40,8 @@ class Machine:
     @contextmanager
     def boot(self) -> "Iterator[Guest]":
         """Switch it on; with the block's end it has no power, whatever it does."""
-        with started(self.home, self.disk, self.variables, self.hardware) as process:
-            yield Guest(process)
+        with switched_on(self.home, self.disk, self.variables, self.hardware) as guest:
+            yield guest
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Path, Path]]:
@@ -58,6 +58,15 @@ def machine(image: Path, hardware: Hardware | None = None) -> Iterator[Machine]:
     with disks.home() as home:
         shutil.copy(variables, home / "vars.fd")
         yield Machine(home, disks.overlay(image / "disk.img", home), home / "vars.fd", kind)
+
+
+@contextmanager
+def switched_on(
+    home: Path, disk: Path, variables: Path, hardware: Hardware | None = None
+) -> "Iterator[Guest]":
+    """Switch any disk on; `home` gets what it says."""
+    with started(home, disk, variables, hardware or Hardware()) as process:
+        yield Guest(process)
 
 
 class Guest:

@@ -1,55 +1,33 @@
-"""Disk images of stock Debian, layer by layer: each made once, and kept outside the repository.
+"""Disk images of Debian, layer by layer: each made once, and kept outside the repository.
 
 `stock` is Debian as its installer leaves it, with shim and the signed GRUB put there by
-grub-install; `packaged` has snaproot's package too.
+grub-install; `packaged` has snaproot's package too; `adopted` was given boot environments, and has
+booted once. Each is a directory with `disk.img` and the firmware's variables, `vars.fd`.
 """
 
-import shutil
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from hashlib import sha256
 from pathlib import Path
 
 from integration import debian
 from integration import disk as loop
-from integration.vm import parts
-from integration.vm.disks import alone
-from integration.vm.qemu import Hardware, started
-from snaproot.errors import SnaprootError
-from snaproot.run import run
+from integration.vm import esp
+from integration.vm import stock as debian_stock
+from integration.vm.guest import switched_on
+from integration.vm.stock import inside, opened, timed
+from snaproot.run import Completed, run
 
 SUITE = "trixie"
-PACKAGES = (
-    *("dbus", "grub-efi-amd64", "grub-efi-amd64-signed", "iproute2", "libpam-systemd"),
-    "shim-signed",
-)
-PASSWORD = "debian"  # noqa: S105 - of machines that nobody can reach
 _HERE = Path(__file__).parent
-_AGENT = ("agent.sh", "agent.service", "finish.sh")
-_FINISH = "finish.sh"
-_TAIL = 3000  # characters of what a failed program said
-_FINISHING = 240.0  # seconds
-_FSTAB = """\
-UUID={own} / btrfs defaults,subvol=@ 0 0
-UUID={own} /home btrfs defaults,subvol=@home 0 0
-UUID={boot} /boot/efi vfat umask=0077 0 1
-"""
-_GRUB = {
-    "GRUB_TIMEOUT": "0",
-    "GRUB_CMDLINE_LINUX_DEFAULT": '""',
-    "GRUB_CMDLINE_LINUX": '"console=ttyS0"',
-    "GRUB_TERMINAL": "console",
-}
+_REPOSITORY = _HERE.parents[1]
+_STOCK = ("stock.py", "parts.py", "agent.sh", "agent.service", "finish.sh")
 
 
 def stock() -> Path:
-    """Return a directory with `disk.img` and `vars.fd`: Debian, without snaproot."""
+    """Return Debian without snaproot."""
     made = debian.base(SUITE)
-    code = (Path(__file__), _HERE / "parts.py", *(_HERE / name for name in _AGENT))
-    parts_of_it = (made.name.encode(), *(path.read_bytes() for path in code))
-    return debian.kept(_named("stock", *parts_of_it), lambda home: _stock(home, made / "root.img"))
+    name = _named("stock", made.name.encode(), *((_HERE / file).read_bytes() for file in _STOCK))
+    return debian.kept(name, lambda home: debian_stock.make(home, made / "root.img"))
 
 
 def packaged() -> Path:
@@ -59,89 +37,29 @@ def packaged() -> Path:
     return debian.kept(name, lambda home: _packaged(home, made, package))
 
 
+def adopted() -> Path:
+    """Return the same, adopted by this checkout's snaproot, and proven by a boot."""
+    made = packaged()
+    name = _named("adopted", made.name.encode(), Path(__file__).read_bytes())
+    return debian.kept(name, lambda home: _adopted(home, made))
+
+
+def snaproot(top: Path, boot: Path, *words: str, check: bool = True) -> Completed:
+    """Run this checkout's snaproot on an opened disk: its top level, and its ESP's files."""
+    command = [sys.executable, "-m", "snaproot", "--sysroot", str(top)]
+    place = {"PYTHONPATH": str(_REPOSITORY)}
+    known = "--esp" in run([*command, "--help"], extra=place).output
+    home = ("--esp", str(boot)) if known else ()
+    return run([*command, *home, *words], extra=place, check=check)
+
+
 def _named(kind: str, *content: bytes) -> str:
     digest = sha256(b"\0".join(content)).hexdigest()
     return f"machine-{SUITE}-{kind}-{digest[:16]}"
 
 
-def _stock(home: Path, root: Path) -> None:
-    disk = home / f"{loop.MARK}disk.img"
-    with timed("stock: partitions, and a copy of the base"):
-        parts.partitioned(disk, root)
-    with opened(home, disk) as top:
-        with timed("stock: packages"):
-            _install(home, top / "@")
-        with timed("stock: configuration"):
-            _configure(top / "@", disk)
-        hardware = _direct(home, top / "@", parts.uuid(disk, parts.ROOT_AT, parts.ROOT_SIZE))
-    with timed("stock: grub-install and update-grub, in a machine"):
-        _finish(home, disk, hardware)
-    with opened(home, disk) as top:
-        (top / f"@/{_FINISH}").unlink()
-        run(["fstrim", str(top)])
-    disk.rename(home / "disk.img")
-
-
-def _install(home: Path, root: Path) -> None:
-    """Fetch and install what a bootable Debian has, with this machine's settings for fetching."""
-    settings = home / "apt.conf"
-    settings.write_text(f'{debian.options()}APT::Sandbox::User "root";\n', encoding="utf-8")
-    answer = "grub-efi-amd64 grub2/force_efi_extra_removable boolean true"
-    script = (
-        f"echo {answer} | debconf-set-selections; apt-get -q update; apt-get -q install -y "
-        f"--no-install-recommends -o Dpkg::Options::=--force-unsafe-io {' '.join(PACKAGES)}; "
-        "apt-get clean; rm -rf /var/lib/apt/lists/*"
-    )
-    given = ("--ro-bind", str(settings), "/run/apt.conf")
-    names = ("--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf")
-    said = ("env", "APT_CONFIG=/run/apt.conf", "DEBIAN_FRONTEND=noninteractive")
-    inside(root, (*given, *names), *said, "sh", "-ec", script)
-    settings.unlink()
-
-
-def _configure(root: Path, disk: Path) -> None:
-    """Make the choices that a person makes while installing, and give the host its agent."""
-    etc = root / "etc"
-    own, boot = (
-        parts.uuid(disk, at, size)
-        for at, size in ((parts.ROOT_AT, parts.ROOT_SIZE), (parts.ESP_AT, parts.ESP_SIZE))
-    )
-    (etc / "fstab").write_text(_FSTAB.format(own=own, boot=boot), encoding="ascii")
-    (etc / "hostname").write_text("debian\n", encoding="ascii")
-    (etc / "hosts").write_text("127.0.0.1 localhost\n127.0.1.1 debian\n", encoding="ascii")
-    (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="ascii")
-    (etc / "resolv.conf").unlink(missing_ok=True)
-    (root / "boot/efi").mkdir(exist_ok=True)
-    (etc / "testbed").mkdir()
-    shutil.copy(_HERE / "agent.sh", etc / "testbed/agent.sh")
-    shutil.copy(_HERE / "agent.service", etc / "systemd/system/testbed-agent.service")
-    shutil.copy(_HERE / "finish.sh", root / _FINISH)
-    (root / _FINISH).chmod(0o755)
-    words = "; ".join(f"sed -i '/^#*{k}=/d' $f; echo '{k}={v}' >>$f" for k, v in _GRUB.items())
-    enable = "systemctl enable -q testbed-agent.service"
-    said = f"f=/etc/default/grub; {words}; echo root:{PASSWORD} | chpasswd; {enable}"
-    inside(root, (), "sh", "-ec", said)
-
-
-def _direct(home: Path, root: Path, uuid: str) -> Hardware:
-    """Describe a machine whose firmware is handed the kernel, and that runs `finish.sh`."""
-    for name in ("vmlinuz", "initrd.img"):
-        shutil.copy(next((root / "boot").glob(f"{name}-*")), home / name)
-    words = f"root=UUID={uuid} rootflags=subvol=@ rw console=ttyS0 quiet panic=-1 init=/{_FINISH}"
-    return Hardware(kernel=home / "vmlinuz", initrd=home / "initrd.img", append=words)
-
-
-def _finish(home: Path, disk: Path, hardware: Hardware) -> None:
-    shutil.copy(hardware.firmware()[1], home / "vars.fd")
-    with started(home, disk, home / "vars.fd", hardware) as machine:
-        machine.serial.wait("^testbed: finished", _FINISHING)
-        machine.ended(60)
-    for name in ("vmlinuz", "initrd.img"):
-        (home / name).unlink()
-
-
 def _packaged(home: Path, made: Path, package: Path) -> None:
-    disk = copied(made, home)
+    disk = _copied(made, home)
     with timed("packaged: dpkg"), opened(home, disk) as top:
         place = f"/run/{package.name}"
         bound = ("--ro-bind", str(package), place)
@@ -150,7 +68,22 @@ def _packaged(home: Path, made: Path, package: Path) -> None:
     disk.rename(home / "disk.img")
 
 
-def copied(made: Path, home: Path) -> Path:
+def _adopted(home: Path, made: Path) -> None:
+    disk = _copied(made, home)
+    with (
+        timed("adopted: init"),
+        opened(home, disk) as top,
+        esp.directory(disk, home / "esp") as boot,
+    ):
+        snaproot(top, boot, "-y", "init")
+        run(["fstrim", str(top)])
+    with timed("adopted: a boot"), switched_on(home, disk, home / "vars.fd") as guest:
+        guest.ready()
+        guest.off()
+    disk.rename(home / "disk.img")
+
+
+def _copied(made: Path, home: Path) -> Path:
     """Begin a layer with a copy of the one below."""
     disk = home / f"{loop.MARK}disk.img"
     for source, target in ((made / "disk.img", disk), (made / "vars.fd", home / "vars.fd")):
@@ -158,30 +91,5 @@ def copied(made: Path, home: Path) -> Path:
     return disk
 
 
-@contextmanager
-def opened(home: Path, disk: Path) -> Iterator[Path]:
-    """Mount the top level of a layer that is being made."""
-    with alone(), parts.attached(disk) as device, loop.mounted(device, home / "top") as top:
-        yield top
-
-
-def inside(root: Path, bound: tuple[str, ...], *argv: str) -> None:
-    """Run a program of a root, in it: none of its services starts."""
-    apart = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup")
-    words = ("bwrap", "--die-with-parent", *apart, "--bind", str(root), "/")
-    places = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp")  # noqa: S108
-    done = run([*words, *places, *bound, *argv], check=False)
-    if done.status:
-        raise SnaprootError(f"{argv}: {(done.output + done.errors)[-_TAIL:]}")
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Say what a step took."""
-    begun = time.monotonic()
-    yield
-    print(f"image: {what}: {time.monotonic() - begun:.1f} s", flush=True)
-
-
 if __name__ == "__main__":
-    print(packaged())
+    print(adopted())
