@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from snaproot.health import Outcome, Probe, Result
@@ -52,9 +51,15 @@ class Attempt:
             whole = self.until - self.begun >= self.probe.timeout
             when = f"in {self.probe.timeout:g} s" if whole else "by the overall deadline"
             return Outcome(Result.UNKNOWN, f"no answer {when}")
-        killed = status is not None and os.WIFSIGNALED(status)
-        name = signal.Signals(os.WTERMSIG(status or 0)).name if killed else "no answer"
-        return Outcome(Result.UNKNOWN, f"the probe ended without an answer ({name})")
+        return Outcome(Result.UNKNOWN, f"the probe ended without an answer ({_ended(status)})")
+
+
+def _ended(status: int | None) -> str:
+    if status is None:
+        return "and the kernel does not let go of it"
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"status {os.WEXITSTATUS(status)}"
 
 
 def start(probe: Probe, number: int, deadline: float) -> Attempt:
@@ -68,16 +73,12 @@ def start(probe: Probe, number: int, deadline: float) -> Attempt:
 
 
 def _ask(probe: Probe, writer: int) -> None:
-    answer = _rendered(_outcome(probe))
+    try:
+        answer = _rendered(probe.run())
+    except BaseException as error:  # noqa: BLE001 - a probe that breaks has not said no
+        answer = _rendered(Outcome(Result.UNKNOWN, _first_line(error)))
     while answer:
         answer = answer[os.write(writer, answer) :]
-
-
-def _outcome(probe: Probe) -> Outcome:
-    try:
-        return probe.run()
-    except BaseException as error:  # noqa: BLE001 - a probe that breaks has not said no
-        return Outcome(Result.UNKNOWN, _first_line(error))
 
 
 def _first_line(error: BaseException) -> str:
@@ -90,15 +91,9 @@ def _first_line(error: BaseException) -> str:
 
 
 def _rendered(outcome: Outcome) -> bytes:
-    shape = {
-        "result": str(outcome.result),
-        "reason": outcome.reason,
-        "evidence": dict(outcome.evidence),
-    }
-    with suppress(TypeError, ValueError):
-        return json.dumps(shape).encode() + b"\n"
-    broken = {"result": "unknown", "reason": "the probe's evidence is no JSON", "evidence": {}}
-    return json.dumps(broken).encode() + b"\n"
+    result, evidence = str(outcome.result), dict(outcome.evidence)
+    shape = {"result": result, "reason": outcome.reason, "evidence": evidence}
+    return json.dumps(shape).encode() + b"\n"
 
 
 def _read(answer: Mapping[str, object]) -> Outcome:
