@@ -17,6 +17,7 @@ from snaproot.config import (
     PackageSettings,
     SpaceSettings,
     TrialSettings,
+    Unknown,
     load,
     merge,
     parse,
@@ -24,6 +25,8 @@ from snaproot.config import (
     validate,
 )
 from snaproot.errors import ConfigError, ExitCode, SnaprootError
+from snaproot.health import Severity
+from snaproot.health.settings import Disk, Health, Network, Scripts, Services
 from snaproot.retention import Policy
 
 HERE = Path("/etc/snaproot/snaproot.toml")
@@ -35,6 +38,8 @@ conffiles = "new"
 backend = "pointer"
 [trial]
 tries = 3
+revert = false
+unknown = "stay"
 [retention]
 proven = 2
 unproven = 1
@@ -42,6 +47,25 @@ total = 5
 max_age_days = 90
 [space]
 reserve_mib = 1024
+[health]
+deadline_seconds = 60
+parallel = 2
+[health.services]
+required_units = ["ssh.service", "getty@tty1.service"]
+[health.disk]
+free_mib = 1
+paths = ["/", "/srv/a b"]
+[health.network]
+enabled = false
+severity = "required"
+timeout_seconds = 1
+retries = 0
+delay_seconds = 0
+names = ["deb.debian.org", "::1"]
+tcp = ["db.example.org:5432", "[::1]:22"]
+http = ["https://example.org/healthz?x=1", "http://127.0.0.1:8080"]
+[health.scripts]
+retries = 3
 """
 
 
@@ -70,9 +94,26 @@ def test_every_setting_is_read() -> None:
     assert config(ALL) == Config(
         packages=PackageSettings(Manager.APT, Conffiles.NEW),
         bootloader=BootloaderSettings(Backend.POINTER),
-        trial=TrialSettings(3),
+        trial=TrialSettings(3, revert=False, unknown=Unknown.STAY),
         retention=Policy(proven=2, unproven=1, total=5, max_age_days=90),
         space=SpaceSettings(1024),
+        health=Health(
+            deadline_seconds=60,
+            parallel=2,
+            services=Services(required_units=("ssh.service", "getty@tty1.service")),
+            disk=Disk(free_mib=1, paths=("/", "/srv/a b")),
+            network=Network(
+                enabled=False,
+                severity=Severity.REQUIRED,
+                timeout_seconds=1,
+                retries=0,
+                delay_seconds=0,
+                names=("deb.debian.org", "::1"),
+                tcp=("db.example.org:5432", "[::1]:22"),
+                http=("https://example.org/healthz?x=1", "http://127.0.0.1:8080"),
+            ),
+            scripts=Scripts(retries=3),
+        ),
     )
 
 
@@ -107,6 +148,21 @@ def test_later_files_win_key_by_key() -> None:
         ("[\"packages\"]\n\"manager\" = '''\nx\n'''\n", 2, 'is "x\\n", but', ""),
         ("[[trial]]\ntries = 1\n", 1, "trial is a table, not a list", ""),
         ("[trial]\ntries = 1\ntries = 2\n", 3, "cannot overwrite a value", ""),
+        ("[trial]\nrevert = 'no'\n", 2, 'trial.revert is "no", but is true or false', ""),
+        ("[trial]\nunknown = 'good'\n", 2, 'is "good", but is "bad" or "stay"', ""),
+        ("[trial]\nrevrt = true\n", 2, "unknown key trial.revrt", "trial.revert?"),
+        ("[health.netwrk]\nretries = 1\n", 1, "unknown key health.netwrk.retries", "network.ret"),
+        ("\n[health.disks]\n", 2, "unknown key health.disks", "health.disk?"),
+        ("[health.disk]\nfree = 1\n", 2, "unknown key health.disk.free", "health.disk.free_mib?"),
+        ("[health]\n\ndisk = 3\n", 3, "health.disk is a table, not 3", ""),
+        ("[health.disk.paths]\nx = 1\n", 1, "health.disk.paths is no table", ""),
+        ("[health]\nparallel = 0\n", 2, "health.parallel is 0, but is a number from 1", ""),
+        ("[health.disk]\npaths = '/x'\n", 2, "but is a list of texts", 'paths = ["/x"]'),
+        ("[health.disk]\npaths = [1]\n", 2, "has 1, but each of them is a text", ""),
+        ("[health.disk]\npaths = ['x']\n", 2, 'has "x", but each of them is an absolute', ""),
+        ("health.services.required_units = ['ssh']\n", 1, "like ssh.service", ""),
+        ("[health.network]\nnames = [\n'a b']\n", 2, "is a host name", ""),
+        ("[health.network]\ntcp = ['::1:22']\n", 2, "an IPv6 address in brackets", ""),
         ("[trial\ntries = 1\n", 1, "expected ']'", ""),
         ("[trial]\ntries = \n", 2, "invalid value", ""),
         ("[trial]\ntries = 'x\n", 2, "", ""),
@@ -141,6 +197,22 @@ def test_a_mistake_is_named_with_its_line_and_what_was_meant(
 )
 def test_a_key_is_found_on_its_line(text: str, key: tuple[str, ...], line: int) -> None:
     assert parse(text, HERE).line(key) == line
+
+
+@pytest.mark.parametrize("text", ["", ":1", "h:", "h", "h:0", "h:65536", "h:1x", "h:²", "a b:1"])
+def test_what_is_no_endpoint(text: str) -> None:
+    assert "is host:port" in str(refusal(f"[health.network]\ntcp = ['{text}']"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "example.org", "ftp://h/", "http://", "http:///x", "http://h:0/", "http://h:x/"),
+        *("http://a b/", "http://ü/", "file:///etc/passwd", "http://[::1/"),
+    ],
+)
+def test_what_is_no_web_page(text: str) -> None:
+    assert "is an http or https URL" in str(refusal(f"[health.network]\nhttp = ['{text}']"))
 
 
 values = st.sampled_from(["1", "'x'", '"""\nkey9 = 1\n"""', "[\n1,\n\n# k\n2]", "'''\n[t]\n'''"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 grouped(
     "health",
-    "Ask whether the running system is well, as trials are.",
+    "Ask the running system whether it is well.\n\nAs a trial boot is asked before it is promoted.",
     *("snaproot health check", "snaproot health list"),
 )
 
@@ -57,8 +57,10 @@ def list_(call: Call) -> None:
 
     Required ones decide whether a trial boot is promoted, wanted ones are only told.
     """
+    from snaproot.cli import shapes
+
     with _probes(call) as (_, probes):
-        shape = {"probes": [_described(probe) for probe in probes]}
+        shape = {"probes": [shapes.probe(probe) for probe in probes]}
         call.output.result(shape, lambda: call.output.table(_table(probes)))
 
 
@@ -179,17 +181,6 @@ def _row(one: "Finding") -> tuple[str, ...]:
         result = result.upper() if one.severity is Severity.REQUIRED else f"{result} (wanted)"
     again = f" (asked {one.attempts} times)" if one.attempts > 1 else ""
     return one.probe, result, f"{one.milliseconds / 1000:.1f}", one.reason + again
-
-
-def _described(probe: "Probe") -> dict[str, object]:
-    return {
-        "probe": probe.name,
-        "severity": str(probe.severity),
-        "timeout_seconds": round(probe.timeout),
-        "retries": probe.retries,
-        "delay_seconds": round(probe.delay),
-        "source": probe.source,
-    }
 
 
 def _table(probes: "Sequence[Probe]") -> "Table":

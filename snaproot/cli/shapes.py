@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from snaproot.environment import Environment, PackageChange
 from snaproot.filesystem import PathChange
+from snaproot.health import Probe
 from snaproot.overview import Overview
 from snaproot.packages import Plan
 from snaproot.recovery import Decision
@@ -136,6 +137,18 @@ def deployed(record: Record) -> Shape:
 def decisions(taken: Iterable[Decision]) -> list[Shape]:
     """Say what recovery found and did, the last one final."""
     return [{"did": str(one.do), "why": one.why, "reboot": one.reboot} for one in taken]
+
+
+def probe(asked: Probe) -> Shape:
+    """Describe one health check, not yet asked."""
+    return {
+        "probe": asked.name,
+        "severity": str(asked.severity),
+        "timeout_seconds": round(asked.timeout),
+        "retries": asked.retries,
+        "delay_seconds": round(asked.delay),
+        "source": asked.source,
+    }
 
 
 def chosen(step: Chosen) -> Shape:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from snaproot.health import Severity
 
 _UNIT = re.compile(r"[\w:.\\@-]+\.(service|socket|target|mount|timer|path|device|swap|scope|slice)")
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.:%-]*[A-Za-z0-9_])?|::")
+_HOST = re.compile(r"[A-Za-z0-9_:]([A-Za-z0-9_.:%-]*[A-Za-z0-9_:])?")
 _PORTS = range(1, 1 << 16)
 
 

@@ -54,20 +54,23 @@ class Warden:
         """Ask until every probe is through, or the deadline is there."""
         try:
             while (self.waiting or self.running) and time.monotonic() < self.deadline:
-                self._begin()
-                self._listen()
+                if not self._begin():
+                    self._listen()
             self._give_up()
         finally:
             end_all_but(set())
 
-    def _begin(self) -> None:
-        """Start what may start."""
+    def _begin(self) -> bool:
+        """Start what may start; tell whether one was settled unasked, and others may be by that."""
+        settled = False
         for asked in [*self.waiting]:
             blocked = [name for name in asked.probe.after if self._settled_badly(name)]
             if blocked:
                 self._settle(asked, Outcome(Result.UNKNOWN, f"not asked: {blocked[0]} is not good"))
+                settled = True
             elif len(self.running) < self.parallel and self._ready(asked):
                 self._start(asked)
+        return settled
 
     def _settled_badly(self, name: str) -> bool:
         return self.results.get(name, Result.GOOD) is not Result.GOOD

@@ -73,6 +73,42 @@ def test_options_mean_the_same_before_and_after_the_verb() -> None:
     assert json.loads(before.stdout) == json.loads(after.stdout)
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_options_mean_the_same_around_a_verb_of_two_words(place: int) -> None:
+    words = ["health", "baseline"]
+    words[place:place] = ["--json", "--sysroot", NOWHERE]
+    done = snaproot(*words)
+    assert json.loads(done.stdout)["error"]["message"].startswith(f"{NOWHERE} is no directory")
+
+
+@pytest.mark.parametrize("verb", ["check", "list", "baseline"])
+def test_every_verb_of_a_group_explains_itself_with_examples(verb: str) -> None:
+    done = snaproot("health", verb, "--help")
+    assert done.returncode == 0
+    assert f"snaproot health {verb}" in done.stdout.split("Examples:")[1]
+    assert "--json" in done.stdout
+
+
+def test_the_overview_of_a_group_is_whole_sentences() -> None:
+    shown = snaproot("health", "--help", COLUMNS="80").stdout.split("Commands:")[1].splitlines()[1:]
+    assert [line.split()[0] for line in shown] == ["check", "list", "baseline"]
+    assert not [line for line in shown if line.endswith("...")]
+
+
+def test_a_group_without_a_verb_is_one_line_a_hint_and_2() -> None:
+    done = snaproot("health")
+    assert done.returncode == 2
+    assert done.stderr == "snaproot: missing command\nhint: see snaproot health --help\n"
+
+
+@pytest.mark.parametrize("words", [["check"], ["list"], ["baseline", "--record"]])
+def test_health_is_not_asked_of_another_system(words: list[str]) -> None:
+    done = snaproot("--sysroot", NOWHERE, "health", *words)
+    assert done.returncode == 3
+    assert "the system that runs" in done.stderr
+    assert "hint: leave --sysroot out" in done.stderr
+
+
 def test_the_option_after_the_verb_wins() -> None:
     done = snaproot("--sysroot", "/nonexistent/other", "status", "--sysroot", NOWHERE)
     assert "/nonexistent/other" not in done.stderr

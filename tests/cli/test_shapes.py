@@ -12,6 +12,8 @@ from snaproot.cli import shapes
 from snaproot.environment import Environment, PackageChange, Standing
 from snaproot.errors import NeedsRecovery
 from snaproot.filesystem import Change, PathChange
+from snaproot.health import Finding, Outcome, Probe, Result, Severity, judge
+from snaproot.health.baseline import Baseline
 from snaproot.overview import Overview
 from snaproot.packages import Plan
 from snaproot.recovery import Decision, Do
@@ -190,4 +192,8 @@ def test_the_manual_names_every_key_and_every_word() -> None:
     pieces = [shapes.environment(BASE, ()), shapes.deployment(DEPLOYMENT) or {}, status]
     words = {key for piece in pieces for key in piece}
     words |= {*Standing, *Step, *Phase, *Change}
+    probe = Probe("p", lambda: Outcome(Result.GOOD, ""))
+    finding = Finding("p", Severity.WANTED, Result.GOOD, "", {}, 0, 1)
+    words |= {*finding.shape(), *judge([finding]).shape(), *Baseline().shape(), *Result, *Severity}
+    words |= {*shapes.probe(probe), "probes", "baseline", "recorded_now"}
     assert not [word for word in words if f"`{word}`" not in MANUAL]

@@ -65,6 +65,9 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
         yield fake
 
 
+pytestmark = pytest.mark.usefixtures("systemd")
+
+
 def failures(*before: str, seconds: float = 5) -> Finding:
     return answer(lambda: nothing_new_failed(lambda: before, seconds))
 
@@ -73,7 +76,7 @@ def up(*units: str, seconds: float = 5) -> Finding:
     return answer(lambda: all_active(units, seconds))
 
 
-def test_no_failed_unit_is_good(systemd: Systemd) -> None:
+def test_no_failed_unit_is_good() -> None:
     assert failures().result is Result.GOOD
 
 
@@ -158,7 +161,7 @@ def test_active_units_are_good(systemd: Systemd) -> None:
 def test_units_that_are_not_up_are_bad(
     systemd: Systemd, properties: dict[str, str], says: str
 ) -> None:
-    systemd.unit("web.service", **properties)
+    systemd.unit("web.service", later=False, **properties)
     found = up("web.service", seconds=20)
     assert (found.result, found.reason) == (Result.BAD, f"web.service is {says}")
     assert found.milliseconds < 2000
@@ -173,7 +176,7 @@ def test_units_that_are_not_up_are_bad(
     ],
 )
 def test_a_unit_on_its_way_is_waited_for(systemd: Systemd, first: dict[str, str]) -> None:
-    systemd.unit("web.service", **first)
+    systemd.unit("web.service", later=False, **first)
     systemd.unit("web.service", later=True, ActiveState="active", SubState="running")
     assert up("web.service").result is Result.GOOD
 
