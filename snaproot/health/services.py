@@ -12,19 +12,33 @@ from snaproot.run import run
 
 _TICK = 0.5  # seconds between two looks at something that starts
 _SHOWN = ("Id", "LoadState", "ActiveState", "SubState", "Result", "Job")
+_SYSTEMCTL = ("systemctl", "--no-pager", "--no-legend")
+_COLUMNS = 4  # of list-jobs: number, unit, kind, state
 _UP = ("active", "reloading", "refreshing")
 
 
 def failed() -> tuple[str, ...]:
     """Name the units that have failed. Raises SnaprootError where systemd does not answer."""
-    return tuple(sorted(one["unit"] for one in _listed("list-units", "--state=failed")))
+    said = run([*_SYSTEMCTL, "--output=json", "list-units", "--state=failed"]).output
+    try:
+        units = json.loads(said)
+        if isinstance(units, list):
+            return tuple(sorted(unit["unit"] for unit in units))
+    except (ValueError, TypeError, KeyError) as error:
+        raise SnaprootError("systemctl list-units printed no list of units") from error
+    raise SnaprootError("systemctl list-units printed no list of units")
 
 
 def starting() -> tuple[str, ...]:
-    """Name the units whose start job runs, without whoever asks; jobs that only wait are not."""
-    jobs = (job for job in _listed("list-jobs") if job["state"] == "running")
+    """Name the units whose start job runs, without whoever asks; jobs that only wait are not.
+
+    No JSON here: systemd 252 prints plain columns whatever is asked for.
+    """
+    lines = run([*_SYSTEMCTL, "--plain", "list-jobs"]).output.splitlines()
+    jobs = (fields for line in lines if len(fields := line.split()) >= _COLUMNS)
     ours = _own_units(Path("/proc/self/cgroup").read_text(errors="replace"))
-    return tuple(sorted(j["unit"] for j in jobs if j["type"] == "start" and j["unit"] not in ours))
+    running = {unit for _, unit, kind, state, *_ in jobs if (kind, state) == ("start", "running")}
+    return tuple(sorted(running - ours))
 
 
 def nothing_new_failed(before: Callable[[], Sequence[str]], seconds: float) -> Outcome:
@@ -122,7 +136,7 @@ def parse(output: str) -> Mapping[str, State]:
 
 def _states(units: Sequence[str]) -> Mapping[str, State]:
     """Ask for each unit by itself: what an alias stands for has another name in the answer."""
-    words = ["systemctl", "--no-pager", "show", f"--property={','.join(_SHOWN)}"]
+    words = [*_SYSTEMCTL, "show", f"--property={','.join(_SHOWN)}"]
     found: dict[str, State] = {}
     for unit in units:
         states = [*parse(run([*words, "--", unit]).output).values()]
@@ -130,17 +144,6 @@ def _states(units: Sequence[str]) -> Mapping[str, State]:
             raise SnaprootError(f"systemctl says nothing about {unit}")
         found[unit] = states[0]
     return found
-
-
-def _listed(*words: str) -> Sequence[Mapping[str, str]]:
-    said = run(["systemctl", "--no-pager", "--output=json", *words]).output
-    try:
-        listed = json.loads(said)
-    except ValueError as error:
-        raise SnaprootError(f"systemctl {words[0]} printed no JSON") from error
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise SnaprootError(f"systemctl {words[0]} printed no list")
-    return listed
 
 
 def _own_units(cgroups: str) -> frozenset[str]:

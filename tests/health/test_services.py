@@ -21,11 +21,12 @@ show() {{
     cat "$1" || exit 1
     if [ -e "$1.next" ]; then mv "$1.next" "$1"; fi
 }}
+SHOWN=Id,LoadState,ActiveState,SubState,Result,Job
 [ -e down ] && {{ echo "Failed to connect to bus: Host is down" >&2; exit 1; }}
 case "$*" in
-"--no-pager --output=json list-units --state=failed") show failed ;;
-"--no-pager --output=json list-jobs") show jobs ;;
-"--no-pager show --property=Id,LoadState,ActiveState,SubState,Result,Job -- "*.service) show "$5" ;;
+"--no-pager --no-legend --output=json list-units --state=failed") show failed ;;
+"--no-pager --no-legend --plain list-jobs") show jobs ;;
+"--no-pager --no-legend show --property="$SHOWN" -- "*.service) show "$6" ;;
 *) echo "systemctl: strange words: $*" >&2; exit 2 ;;
 esac
 """
@@ -44,7 +45,8 @@ class Systemd:
         self._put("failed", json.dumps([{"unit": unit, "load": "loaded"} for unit in units]), later)
 
     def jobs(self, *jobs: Mapping[str, object], later: bool = False) -> None:
-        self._put("jobs", json.dumps(jobs), later)
+        lines = [f"{j['job']:>5} {j['unit']} {j['type']} {j['state']}\n" for j in jobs]
+        self._put("jobs", "".join(lines), later)
 
     def unit(self, name: str, *, later: bool = False, **properties: str) -> None:
         said = {"Id": name, "LoadState": "loaded", "Result": "success", **properties}
@@ -123,7 +125,7 @@ def test_our_own_unit_is_not_waited_for(systemd: Systemd) -> None:
     assert failures(seconds=20).evidence["starting"] == []
 
 
-@pytest.mark.parametrize("broken", ["", "{}", "[1]", "Unit\n"])
+@pytest.mark.parametrize("broken", ["", "{}", "3", "[1]", "Unit\n"])
 def test_an_answer_that_is_none_is_unknown(systemd: Systemd, broken: str) -> None:
     (systemd.place / "failed").write_text(broken)
     found = failures()
