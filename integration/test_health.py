@@ -14,7 +14,9 @@ import pytest
 
 from integration import nets
 from integration.disk import MARK, attached, disk, mounted
+from integration.machine import adopted
 from snaproot.health import Finding, Outcome, Result
+from snaproot.health.baseline import Baseline, save
 from snaproot.health.disk import counters, roomy, unharmed, writable
 from snaproot.health.network import accepts, connected, resolves
 from snaproot.run import run
@@ -263,3 +265,15 @@ def test_the_command_takes_little_more_than_its_slowest_probe() -> None:
     assert {"services.failed", "disk.writable", "own.record"} <= {
         one["probe"] for one in shape["findings"]
     }
+
+
+def test_the_baseline_of_an_adopted_system(tmp_path: Path) -> None:
+    with adopted(tmp_path) as machine:
+        said = machine("health", "baseline").out
+        assert said.startswith("No baseline has been recorded: every failed unit counts as new.")
+        known = Baseline(("web.service",), {"1": {"write_io_errs": 2}}, "2026-01-02T03:04:05+00:00")
+        save(machine.snaproot / "record", known)
+        shape = json.loads(machine("health", "baseline", "--json").out)
+        assert shape["baseline"] == known.shape()
+        assert shape["recorded_now"] is False
+        assert "device 1       write_io 2" in machine("health", "baseline").out
