@@ -4,6 +4,7 @@ A boot is a mount namespace whose root is what was the default subvolume, and a 
 The machine's own programs lie over /usr, for Python is not in a tiny root.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -178,3 +179,26 @@ def test_anybody_may_ask_what_runs(hardware: Hardware) -> None:
     assert said.out.strip().endswith(first)
     assert "sudo snaproot status" in said.err
     assert "only root" in nobody.refused("list", status=1)
+
+
+def test_health_is_asked_of_the_root_that_runs(hardware: Hardware) -> None:
+    machine = hardware.boot("boot-1")
+    (booted,) = machine.ids()
+    shape = json.loads(machine("health", "check", "--once", "--json", status=3).out)
+    found = {one["probe"]: one for one in shape["findings"]}
+    good = ("disk.writable", "disk.space", "disk.errors", "own.record")
+    assert {found[name]["result"] for name in good} == {"good"}
+    assert found["own.record"]["severity"] == "required"
+    assert str(machine.snaproot).rpartition("/")[2] in str(found["disk.writable"]["evidence"])
+    # No systemd runs here: nobody can say what has failed, and no baseline is made of that.
+    assert shape["result"] == found["services.failed"]["result"] == "unknown"
+    machine("health", "baseline", "--record", "-y", status=1)
+    assert "No baseline" in machine("health", "baseline").out
+
+    record = machine.snaproot / "record/record.json"
+    record.write_text("torn")
+    shape = json.loads(machine("health", "check", "--once", "--json", status=3).out)
+    (own,) = (one for one in shape["findings"] if one["probe"] == "own.record")
+    assert own["result"] == "bad"
+    assert own["reason"].startswith("/run/snaproot/top/@snaproot/record/record.json cannot be read")
+    assert booted in machine.ids()
