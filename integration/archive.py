@@ -42,10 +42,15 @@ class Archive:
         """Return the public key, as Signed-By takes it."""
         return (self.keys / "archive.asc").read_bytes()
 
-    def publish(self, *names: str, revision: int = 1) -> None:
-        """Rebuild packages with a higher version, add them, and sign the index anew."""
+    def publish(
+        self, *names: str, revision: int = 1, recipe: Callable[[Path], None] | None = None
+    ) -> None:
+        """Rebuild packages with a higher version, add them, and sign the index anew.
+
+        `recipe` changes the unpacked package in place of what is usual for that one.
+        """
         for name in names:
-            self._rebuild(name, revision)
+            self._rebuild(name, revision, recipe or RECIPES[name])
         self._sign("archive")
 
     def withdraw(self, *names: str) -> None:
@@ -84,14 +89,14 @@ class Archive:
         content[-1] ^= 1
         package.write_bytes(content)
 
-    def _rebuild(self, name: str, revision: int) -> None:
+    def _rebuild(self, name: str, revision: int, recipe: Callable[[Path], None]) -> None:
         tree, pool = self.keys.parent / "tree", self.directory / "pool"
         pool.mkdir(exist_ok=True)
         original = next(self.raw.glob(f"{name}_*.deb"))
         run(["rm", "-rf", "--", str(tree)])
         run(["dpkg-deb", "--raw-extract", str(original), str(tree)])
         version = _raise_version(tree / "DEBIAN/control", revision)
-        RECIPES[name](tree)
+        recipe(tree)
         package = pool / f"{name}_{version.replace(':', '%3a')}.deb"
         run(["dpkg-deb", "-Zgzip", "-z1", "--build", str(tree), str(package)])
 

@@ -41,5 +41,5 @@ def lines(seen: Overview) -> Iterator[str]:
     if seen.edits:
         yield f"{len(seen.edits)} edits in /etc are not in the trial: snaproot status names them."
     last = seen.verdict
-    if last is not None and last.result is not Result.GOOD and not pending:
+    if last is not None and last.result != Result.GOOD and not pending:
         yield f"{last.target} was reverted: {last.reason}"

@@ -44,7 +44,7 @@ def settle(
         new = [name for name in made if _is_mask(units / name)]
         for name in new:
             (units / name).unlink()
-        _remember(ours, ())
+        ours.unlink(missing_ok=True)
     if new:
         reload()
 

@@ -5,14 +5,14 @@ when a machine goes down in an orderly way.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from snaproot import system as systems
 from snaproot.additions import apply
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
-from snaproot.errors import ExitCode, SnaprootError
+from snaproot.errors import ExitCode, Refused
 from snaproot.judging import judgement, note_baseline, observe, run_scripts
 from snaproot.recovery import Decision, Do
 from snaproot.run import run
@@ -34,19 +34,20 @@ Verb = Callable[[Notice], int]
 
 def recover(tell: Notice) -> int:
     """Finish what was interrupted; renew what lasts for one boot; reboot if that has to be."""
-    if not _is_adopted():
-        return ExitCode.DONE
-    with _locked("recover", tell) as system:
-        taken = system.transaction.recover()
-        if any(decision.do is Do.ROLL_FORWARD for decision in taken):
-            note_baseline(system)
-        renew(system)
+    with _adopted(tell) as system:
+        if system is None:
+            return ExitCode.DONE
+        with _locked(system, "recover"):
+            taken = system.transaction.recover()
+            if any(decision.do is Do.ROLL_FORWARD for decision in taken):
+                note_baseline(system)
+            renew(system)
     return _reboot_if(taken, tell)
 
 
 def additions(tell: Notice) -> int:
     """Put what the target adds below /var in place, before anything looks for it."""
-    with _locked("additions", tell) as system:
+    with _opened(tell) as system, _locked(system, "additions"):
         booted = system.filesystem.booted()
         if booted is None:
             return ExitCode.DONE
@@ -58,32 +59,36 @@ def additions(tell: Notice) -> int:
 
 
 def health(tell: Notice) -> int:
-    """Judge the trial: a bad verdict is recorded, the counter spent, and 3 returned."""
-    with _locked("health", tell) as system:
-        taken = system.transaction.recover()
-    if taken[-1].do is not Do.JUDGE:
-        tell(taken[-1].why)
-        return _reboot_if(taken, tell)
+    """Judge the trial: a bad verdict is recorded, the counter spent, and 3 returned.
+
+    The lock is not held meanwhile: somebody may want to judge by hand, or to look.
+    """
     with _opened(tell) as system:
+        with _locked(system, "health"):
+            taken = system.transaction.recover()
+        if taken[-1].do is not Do.JUDGE:
+            tell(taken[-1].why)
+            return _reboot_if(taken, tell)
         verdict = observe(system, tell)
-    if verdict.result is Result.GOOD:
-        return ExitCode.DONE
-    if not _reverts(system, verdict):
-        tell(f"not reverted, as reverting is switched off: {verdict.reason}")
-        return ExitCode.DONE
-    return _reject(verdict, tell)
+        if verdict.result is Result.GOOD:
+            return ExitCode.DONE
+        if not _reverts(system, verdict):
+            tell(f"not reverted, as reverting is switched off: {verdict.reason}")
+            return ExitCode.DONE
+        return _reject(system, verdict, tell)
 
 
 def promote(tell: Notice) -> int:
     """Make the trial the default, if this boot's verdict is good."""
-    with _locked("promote", tell) as system:
+    with _opened(tell) as system:
         verdict = judgement(system)
         if verdict is None or verdict.result is not Result.GOOD:
             tell("this boot has no good verdict; it stays a trial")
             return ExitCode.DONE
-        record = system.transaction.promote(verdict)
-        note_baseline(system)
-        renew(system)
+        with _locked(system, "promote"):
+            record = system.transaction.promote(verdict)
+            note_baseline(system)
+            renew(system)
         tell(f"{record.base} is proven: it is the base and the default")
     run_scripts(verdict.result, tell)
     return ExitCode.DONE
@@ -95,21 +100,18 @@ def reject(tell: Notice) -> int:
     failed = [line.split()[0] for line in listed.output.splitlines() if line.strip()]
     why = f"failed: {_some(failed)}" if failed else "nothing says why"
     reason = f"boot-complete.target was not reached, {why}"
-    return _reject(Verdict(Result.BAD, Judge.HEALTH, reason), tell)
+    with _opened(tell) as system:
+        return _reject(system, Verdict(Result.BAD, Judge.HEALTH, reason), tell)
 
 
 def shutdown(tell: Notice) -> int:
     """Give a trial's attempt back that somebody ends, and name edits that the next boot lacks."""
-    if FAILED.exists() or not _is_adopted():
+    if FAILED.exists():
         return ExitCode.DONE
-    with _locked("shutdown", tell) as system:
-        if system.transaction.give_back():
-            tell("this boot is not counted: it was shut down before a verdict")
-        pending, booted = system.records.load().pending, system.filesystem.booted()
-        if pending and pending.phase is Phase.ARMED and booted != pending.target:
-            edits = [one.path for one in system.filesystem.edits(pending.target)]
-            if edits:
-                tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
+    with _adopted(tell) as system:
+        if system is not None:
+            with _locked(system, "shutdown"):
+                _shut_down(system, tell)
     return ExitCode.DONE
 
 
@@ -123,8 +125,18 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
-def _reject(verdict: Verdict, tell: Notice) -> int:
-    with _locked("reject", tell) as system:
+def _shut_down(system: System, tell: Notice) -> None:
+    if system.transaction.give_back():
+        tell("this boot is not counted: it was shut down before a verdict")
+    pending, booted = system.records.load().pending, system.filesystem.booted()
+    if pending and pending.phase is Phase.ARMED and booted != pending.target:
+        edits = [one.path for one in system.filesystem.edits(pending.target)]
+        if edits:
+            tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
+
+
+def _reject(system: System, verdict: Verdict, tell: Notice) -> int:
+    with _locked(system, "reject"):
         record = system.transaction.reject(verdict)
     JUDGED.mkdir(parents=True, exist_ok=True)
     tell(f"this trial is rejected, {record.base} is booted next: {verdict.reason}")
@@ -148,15 +160,6 @@ def _reboot_if(taken: list[Decision], tell: Notice) -> int:
     return ExitCode.DONE
 
 
-def _is_adopted() -> bool:
-    """Tell whether this is a system of ours; the package may be installed on any other."""
-    try:
-        with systems.top_level(None) as top:
-            return systems.is_adopted(top)
-    except SnaprootError:
-        return False
-
-
 @contextmanager
 def _opened(tell: Notice) -> Iterator[System]:
     with systems.opened(None, notice=tell) as system:
@@ -164,9 +167,20 @@ def _opened(tell: Notice) -> Iterator[System]:
 
 
 @contextmanager
-def _locked(verb: str, tell: Notice) -> Iterator[System]:
-    with _opened(tell) as system, system.locked(f"snaproot boot {verb}", _WAIT):
+def _adopted(tell: Notice) -> Iterator[System | None]:
+    """Open the system; None where it is none of ours: the package may be installed anywhere."""
+    with ExitStack() as held:
+        try:
+            system = held.enter_context(_opened(tell))
+        except Refused as error:
+            tell(f"nothing to do: {error}")
+            yield None
+            return
         yield system
+
+
+def _locked(system: System, verb: str) -> AbstractContextManager[None]:
+    return system.locked(f"snaproot boot {verb}", _WAIT)
 
 
 def _some(names: list[str]) -> str:

@@ -1,0 +1,137 @@
+"""Trials on booting machines: promoted if they are good, left if they are not, with nobody there.
+
+Those marked `starred` are part of every CI run.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integration.vm import trials
+from integration.vm.trials import CHANGE, Off, adopted, arguments, off, served, settled, status
+
+pytestmark = pytest.mark.machine
+
+BROKEN = """\
+[Unit]
+Description=Something that the upgrade brings
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/{ends}
+[Install]
+WantedBy=multi-user.target
+"""
+UNIT = "usr/lib/systemd/system"
+
+
+def with_unit(ends: str) -> Callable[[Path], None]:
+    """Let a package bring a unit that runs /bin/true, or /bin/false."""
+
+    def recipe(tree: Path) -> None:
+        place = tree / UNIT / "brought.service"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(BROKEN.format(ends=ends), encoding="ascii")
+        wanted = tree / UNIT / "multi-user.target.wants/brought.service"
+        wanted.parent.mkdir(exist_ok=True)
+        wanted.symlink_to("../brought.service")
+
+    return recipe
+
+
+@pytest.mark.starred
+def test_a_typed_upgrade_is_tried_and_promoted() -> None:
+    """a: typed, tried, green, promoted; the boot after that is no trial."""
+    with adopted() as machine:
+        with off(machine) as disk, served(disk) as archive:
+            archive.publish("mawk", "tree")
+            base = disk.record.base
+        with machine.boot() as guest:
+            guest.ready()
+            guest.login()
+            since = guest.type("snaproot upgrade")
+            guest.serial.wait(r"\[y/N\] $", 300, since)
+            since = guest.type("y")
+            guest.serial.wait(r"To drop it before that boot: snaproot abandon", 600, since)
+            assert arguments(guest.boots[-1]).get("snaproot.trial") is None
+            guest.start("systemctl reboot")
+            guest.ready()
+            assert arguments(guest.boots[-1])["snaproot.trial"].endswith(".1")
+            found = settled(guest)
+            assert found["base"] == found["default"] == found["booted"] != base, found
+            assert found["verdict"]["result"] == "good"  # type: ignore[index]
+            trials.sound(guest)
+            guest.run("test -s /var/lib/mawk-demo/upgraded-from")
+            guest.start("systemctl reboot")
+            guest.ready()
+            assert "snaproot.trial" not in arguments(guest.boots[-1])
+            assert status(guest)["booted"] == found["base"]
+            guest.off()
+        with off(machine) as disk:
+            assert disk.default == disk.record.base == found["base"]
+            assert disk.record.pending is None
+
+
+@pytest.mark.starred
+def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated() -> None:
+    """b: red, base, the reason; the same update is refused (3), a corrected one accepted."""
+    with adopted() as machine:
+        with off(machine) as disk, served(disk) as archive:
+            archive.publish("mawk", recipe=with_unit("false"))
+            disk("upgrade")
+            base = disk.record.base
+        with machine.boot() as guest:
+            guest.ready()
+            guest.serial.wait("is rejected", trials.SETTLED)
+            judged = time.monotonic()
+            guest.serial.wait("Reached target.*reboot.target|reboot: Restarting", 60)
+            print(f"from the verdict to the reboot: {time.monotonic() - judged:.1f} s")
+            guest.ready()
+            found = settled(guest)
+            assert found["booted"] == found["base"] == base
+            assert "brought.service" in str(found["verdict"])
+            assert len(guest.boots) == 2
+            guest.off()
+        with off(machine) as disk:
+            disk("upgrade", status=3)
+            with served(disk) as archive:
+                archive.publish("mawk", recipe=with_unit("true"), revision=2)
+                disk("upgrade")
+            disk("abandon")
+
+
+@pytest.mark.starred
+def test_a_kernel_panic_is_counted_and_left() -> None:
+    """c: the kernel panics before there is any userspace; the counter alone brings the base."""
+    with adopted() as machine:
+        with off(machine, "[trial]\ntries = 1\n") as disk:
+            disk(*CHANGE)
+            base = disk.record.base
+            panics(disk)
+        with machine.boot() as guest:
+            guest.ready()
+            found = settled(guest)
+            assert found["booted"] == found["base"] == base
+            assert [a.get("snaproot.trial", "")[-2:] for a in map(arguments, guest.boots)] == [
+                ".0",
+                "",
+            ]
+            assert "all its tries" in str(found["verdict"])
+            guest.off()
+
+
+def panics(disk: Off) -> None:
+    """Let the trial's kernel have no initramfs that it could use: it panics at once."""
+    written(disk, disk.entry(disk.target).initramfs, b"\0" * 4096)
+
+
+def written(disk: Off, path: str, content: bytes) -> None:
+    """Damage a file of a sealed root, as a disk may."""
+    from snaproot.filesystem.btrfs import binding
+
+    root = disk.layout.root(disk.target)
+    binding.set_read_only(root, read_only=False)
+    (disk.top / path.lstrip("/")).write_bytes(content)
+    binding.set_read_only(root, read_only=True)

@@ -1,0 +1,166 @@
+"""What scenarios of trials have in common: a disk that is looked at, and what must always hold."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from integration import debian
+from integration.archive import Archive
+from integration.machine import Machine as Commands
+from integration.vm import images
+from integration.vm.guest import Guest, Machine, machine
+from snaproot.bootloader import entry, envblock
+from snaproot.bootloader.envblock import Env
+from snaproot.environment import Environment, Standing
+from snaproot.filesystem.btrfs.backend import Btrfs
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.record import Records
+from snaproot.state import Phase, Record
+
+SETTLED = 240.0  # seconds that a verdict may take on a slow machine
+CHANGE = ("run", "sh", "-c", "echo changed >/usr/lib/changed; echo changed >/var/lib/changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """A machine that is off: its disk, its ESP, and this checkout's snaproot on them."""
+
+    top: Path
+    esp: Path
+    settings: str = ""
+
+    def __call__(self, *words: str, status: int = 0) -> Mapping[str, object]:
+        """Run snaproot as one does on a disk that is attached elsewhere; insist on its exit code.
+
+        Returns what it printed as JSON.
+        """
+        options = ("--sysroot", str(self.top), "--esp", str(self.esp), "--json", "-y")
+        return Commands(self.top, _configured(self.settings), options)(*words, status=status).json
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.top)
+
+    @property
+    def record(self) -> Record:
+        return Records(self.layout.record).load()
+
+    @property
+    def home(self) -> Path:
+        return self.esp / "EFI/snaproot"
+
+    @property
+    def env(self) -> Env | None:
+        return envblock.parse((self.home / "env").read_bytes())
+
+    @property
+    def environments(self) -> Mapping[str, Environment]:
+        return {one.id: one for one in Btrfs(self.layout, None).environments()}
+
+    @property
+    def default(self) -> str | None:
+        return Btrfs(self.layout, None).default()
+
+    @property
+    def target(self) -> str:
+        pending = self.record.pending
+        assert pending is not None
+        return pending.target
+
+    def entry(self, id: str) -> entry.Entry:
+        found = entry.parse((self.home / f"entries/{id}.cfg").read_text())
+        assert found is not None, f"the entry of {id} is garbled"
+        return found
+
+
+def _configured(settings: str) -> tuple[str, ...]:
+    """Give a run of snaproot settings: /run is its alone, in a mount namespace of its own."""
+    if not settings:
+        return ()
+    script = (
+        'mount -t tmpfs none /run && mkdir /run/snaproot && printf %s "$1" '
+        '>/run/snaproot/snaproot.toml && shift && exec "$@"'
+    )
+    return ("unshare", "-m", "sh", "-e", "-c", script, "sh", settings)
+
+
+@contextmanager
+def adopted() -> Iterator[Machine]:
+    """Lend a machine that snaproot has adopted."""
+    with machine(images.adopted()) as found:
+        yield found
+
+
+@contextmanager
+def off(found: Machine, settings: str = "") -> Iterator[Off]:
+    """Open the disk of a machine that is off, and look whether all holds that always must."""
+    with found.opened() as (top, esp):
+        disk = Off(top, esp, settings)
+        always(disk)
+        yield disk
+
+
+def always(disk: Off) -> None:
+    """Assert what must hold at every instant (I1, I2), on a disk as it was found."""
+    record, known = disk.record, disk.environments
+    pending = record.pending
+    promoting = {pending.target} if pending and pending.phase is Phase.PROMOTING else set()
+    proven = {id for id, one in known.items() if one.standing is Standing.PROVEN} | promoting
+    assert known[record.base].complete
+    assert record.base in proven
+    assert disk.default in proven
+    env = disk.env
+    if env is None:
+        return
+    assert env.good in proven
+    for id in {env.good, env.trial if env.tries else env.good}:
+        assert known[id].complete
+        assert known[id].sealed
+        boots = disk.entry(id)
+        assert (disk.top / boots.kernel.lstrip("/")).stat().st_size
+        assert (disk.top / boots.initramfs.lstrip("/")).stat().st_size
+
+
+@contextmanager
+def served(disk: Off) -> Iterator[Archive]:
+    """Put a package archive into the machine's /srv, and make it the base's only one."""
+    with tempfile.TemporaryDirectory() as work:
+        place = disk.layout.areas / "srv/archive"
+        made = Archive.create(place, Path(work), debian.raw(images.SUITE))
+        made.install(disk.layout.root(disk.record.base))
+        yield made
+
+
+def status(guest: Guest) -> Mapping[str, object]:
+    """Ask the guest's own snaproot."""
+    found = json.loads(guest.run("snaproot status --json", status=None).output)
+    assert isinstance(found, dict)
+    return found
+
+
+def settled(guest: Guest) -> Mapping[str, object]:
+    """Wait until nothing is pending, and return the status."""
+    end = time.monotonic() + SETTLED
+    while True:
+        found = status(guest)
+        if found["pending"] is None:
+            return found
+        assert time.monotonic() < end, found
+        time.sleep(2)
+
+
+def sound(guest: Guest) -> None:
+    """Assert that a sealed system runs as any other: what may be written, and what failed."""
+    guest.run("! touch /usr/x && ! touch /x && ! touch /boot/x")
+    guest.run("touch /etc/x /var/x /home/x /root/x && rm /etc/x /var/x /home/x /root/x")
+    assert guest.run("systemctl --failed --no-legend").output == ""
+    guest.run("! journalctl -b --no-pager | grep -v kernel: | grep 'Read-only file system'")
+
+
+def arguments(line: str) -> Mapping[str, str]:
+    """Split a kernel command line; the last of two wins."""
+    return dict(word.partition("=")[::2] for word in line.split())
