@@ -7,12 +7,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from integration import debian
 from integration.disk import unmounted
-from integration.powercut import mounted, private_mounts, stop
+from integration.powercut import private_mounts, stop
 from integration.vm import esp, parts
 from integration.vm.qemu import ALIVE
 from snaproot.errors import SnaprootError
@@ -37,11 +37,10 @@ def home() -> Iterator[Path]:
 
 
 def clean() -> None:
-    """Remove what runs whose process is gone have left. Their programs died, their mounts too."""
+    """Remove what runs whose process is gone have left: files; the rest died with them."""
     for left in debian.cache().glob(f"{MARK}*"):
         owner = left.name.removeprefix(MARK).split("-")[0]
         if owner.isdigit() and not Path("/proc", owner).exists():
-            _detached(left)
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -69,8 +68,7 @@ def opened(disk: Path) -> Iterator[tuple[Path, Path]]:
         private_mounts(),
         served(disk, place / "served.img") as raw,
         esp.directory(raw, place / "esp") as files,
-        parts.attached(raw) as device,
-        mounted(device, place / "top") as top,
+        parts.mounted(raw, place / "top") as top,
     ):
         yield top, files
 
@@ -119,11 +117,3 @@ def _there(pidfile: Path, daemon: "subprocess.Popen[bytes]") -> None:
         if daemon.poll() is not None or time.monotonic() > end:
             raise SnaprootError(f"{pidfile}: the storage daemon did not start")
         time.sleep(0.01)
-
-
-def _detached(place: Path) -> None:
-    for device in Path("/sys/block").glob("loop*"):
-        with suppress(OSError):
-            backing = (device / "loop/backing_file").read_text(encoding="utf-8")
-            if backing.startswith(f"{place}/"):
-                run(["losetup", "--detach", f"/dev/{device.name}"], check=False)

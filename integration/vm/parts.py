@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from integration.powercut import extents, forget
+from integration import powercut
+from integration.disk import unmounted
 from snaproot.run import run
 
 MIB = 1 << 20
@@ -33,7 +34,7 @@ def partitioned(disk: Path, root: Path) -> None:
     place = [f"--offset={ESP_AT // _SECTOR}", str(disk), str(ESP_SIZE // 1024)]
     run(["mkfs.vfat", "-F", "32", "-s", "2", "-n", "ESP", *place])
     with root.open("rb") as source, disk.open("r+b") as target:
-        for start, end in extents(source.fileno(), root.stat().st_size):
+        for start, end in powercut.extents(source.fileno(), root.stat().st_size):
             _copied(source.fileno(), target.fileno(), start, end)
 
 
@@ -44,15 +45,20 @@ def uuid(disk: Path, at: int, size: int) -> str:
 
 
 @contextmanager
-def attached(disk: Path) -> Iterator[str]:
-    """Yield a loop device on the Btrfs of a disk; the kernel forgets it afterwards."""
-    place = ["--offset", str(ROOT_AT), "--sizelimit", str(ROOT_SIZE)]
-    device = run(["losetup", "--find", "--show", *place, str(disk)]).output.strip()
+def mounted(disk: Path, top: Path) -> Iterator[Path]:
+    """Mount the top level of a disk's Btrfs. The loop device goes with the mount, however it ends.
+
+    The kernel forgets it afterwards: of two devices with one UUID it refuses the older state.
+    """
+    top.mkdir(exist_ok=True)
+    options = f"loop,offset={ROOT_AT},sizelimit={ROOT_SIZE},subvolid=5"
+    run(["mount", "-t", "btrfs", "-o", options, str(disk), str(top)])
+    device = run(["findmnt", "-n", "-o", "SOURCE", "-v", str(top)]).output.strip()
     try:
-        yield device
+        yield top
     finally:
-        forget(device)
-        run(["losetup", "--detach", device], check=False)
+        unmounted(top)
+        powercut.forget(device)
 
 
 def _copied(source: int, target: int, start: int, end: int) -> None:

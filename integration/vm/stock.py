@@ -116,7 +116,7 @@ def _finish(home: Path, disk: Path, hardware: Hardware) -> None:
 @contextmanager
 def opened(home: Path, disk: Path) -> Iterator[Path]:
     """Mount the top level of a layer that is being made."""
-    with alone(), parts.attached(disk) as device, loop.mounted(device, home / "top") as top:
+    with alone(), parts.mounted(disk, home / "top") as top:
         yield top
 
 
