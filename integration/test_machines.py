@@ -1,7 +1,4 @@
-"""Stock Debian machines, booted under emulation; each scenario prints its name and seconds."""
-
-import time
-from collections.abc import Iterator
+"""Stock Debian machines, booted under emulation."""
 
 import pytest
 
@@ -11,15 +8,6 @@ from integration.vm.qemu import Hardware
 
 pytestmark = pytest.mark.machine
 LETTER = "/home/letter"
-
-
-@pytest.fixture(autouse=True)
-def line(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Print one line about each scenario, whatever pytest captures."""
-    begun = time.monotonic()
-    yield
-    with capsys.disabled():
-        print(f"\nmachine: {request.node.name}: {time.monotonic() - begun:.0f} s", flush=True)
 
 
 def test_a_stock_machine_boots_loses_power_and_boots_again() -> None:

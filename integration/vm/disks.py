@@ -40,7 +40,8 @@ def clean() -> None:
     """Remove what runs whose process is gone have left: files; the rest died with them."""
     for left in debian.cache().glob(f"{MARK}*"):
         owner = left.name.removeprefix(MARK).split("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
+        # Who is dead and not yet buried has no program.
+        if owner.isdigit() and not Path("/proc", owner, "exe").exists():
             shutil.rmtree(left, ignore_errors=True)
 
 
