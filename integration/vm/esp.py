@@ -30,18 +30,6 @@ def directory(disk: Path, place: Path) -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-def listed(disk: Path) -> tuple[str, ...]:
-    """Name every file on it."""
-    said = _mtools("mdir", disk, "-/", "-b", "-a", "::/")
-    return tuple(line.removeprefix("::/") for line in said.splitlines() if line[-1:] != "/")
-
-
-def read(disk: Path, name: str) -> bytes:
-    """Read one file, by its path from the top."""
-    done = run(["mtype", "-i", _image(disk), f"::/{name}"], extra=_QUIET)
-    return done.output.encode(errors="surrogateescape")
-
-
 def _written(disk: Path, place: Path, before: dict[str, str], after: dict[str, str]) -> None:
     """Bring over what differs: removals deepest first, then directories, then files."""
     for name in sorted(set(before) - set(after), reverse=True):
