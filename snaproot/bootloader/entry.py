@@ -25,12 +25,13 @@ echo {says}
 search --no-floppy --fs-uuid --set=root {filesystem}
 set kernel={kernel}
 set initramfs={initramfs}
-set loaded=missing
 if [ -s "$kernel" -a -s "$initramfs" ]; then
-    set loaded=half
     if linux "$kernel"{arguments} $args; then
+        set loaded=half
         if initrd "$initramfs"; then set loaded=yes; fi
     fi
+else
+    set loaded=missing
 fi
 """
 _LISTED = "menuentry {says} --id {id} {{\n    snaproot_pick {id}\n}}\n"

@@ -11,11 +11,11 @@ from snaproot.bootloader.grub import Grub
 from snaproot.bootloader.stub import HOME, establish
 from snaproot.environment import Digests
 
+UUID = "11111111-2222-3333-4444-555555555555"
 STUB = (
-    "search.fs_uuid 01234567-89ab-cdef-0123-456789abcdef root\n"
+    f"search.fs_uuid {UUID} root hd1\n"
     "set prefix=($root)'/@/boot/grub'\nconfigfile $prefix/grub.cfg\n"
 )
-UUID = "11111111-2222-3333-4444-555555555555"
 KERNEL = "/boot/vmlinuz-6.1"
 INITRAMFS = "/boot/initrd.img-6.1"
 
@@ -34,6 +34,10 @@ class GrubHome:
         return self.directory / "esp"
 
     @property
+    def roots(self) -> Path:
+        return self.directory / "roots"
+
+    @property
     def home(self) -> Path:
         return self.esp / HOME
 
@@ -48,7 +52,7 @@ class GrubHome:
 
     def root(self, id: str) -> Path:
         """Make a root with something to boot, once."""
-        root = self.directory / "roots/@snaproot/environments" / id / "root"
+        root = self.roots / "@snaproot/environments" / id / "root"
         if not root.exists():
             (root / "boot").mkdir(parents=True)
             (root / KERNEL[1:]).write_bytes(_kernel(id))
