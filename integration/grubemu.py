@@ -27,12 +27,14 @@ SUITES: Mapping[str, str] = {"2.06": "bookworm", "2.12": "trixie", "2.14": "fork
 
 _FUNCTIONS = """\
 function linux {
+    set kernel="$1"
+    shift
     set said="$*"
-    save_env --file (hd9)/said said
-    if ! file --is-x86-linux "$1"; then this_is_no_kernel; fi
+    save_env --file (hd9)/said kernel said
+    if file --is-x86-linux "$kernel"; then true; else this_is_no_kernel; false; fi
 }
 function initrd {
-    if ! test -s "$1"; then this_is_no_initramfs; else
+    if ! test -s "$1"; then this_is_no_initramfs; false; else
         set initramfs="$1"
         save_env --file (hd9)/said initramfs
         exit
@@ -77,7 +79,7 @@ class Outcome:
 
 def tree(version: str) -> Path:
     """Return a directory with the GRUB of that version and the libraries it needs."""
-    return debian.kept(f"grubemu-{SUITES[version]}-1", lambda home: _fetch(home, SUITES[version]))
+    return debian.kept(f"grubemu-{SUITES[version]}-2", lambda home: _fetch(home, SUITES[version]))
 
 
 def boot(
@@ -108,11 +110,11 @@ def boot(
         return _outcome(work, screen)
 
 
-def fat(image: Path, directory: Path, *, size: str = "40M") -> None:
-    """Make a FAT image with what is in a directory."""
+def fat(image: Path, directory: Path, *, size: str = "40M", kind: str = "") -> None:
+    """Make a FAT image with what is in a directory; `kind` is 12, 16 or 32 bits."""
     image.unlink(missing_ok=True)
     run(["truncate", "-s", size, str(image)])
-    run(["mkfs.vfat", "-n", "ESP", str(image)])
+    run(["mkfs.vfat", *(["-F", kind] if kind else []), "-n", "ESP", str(image)])
     names = [str(path) for path in sorted(directory.iterdir())]
     if names:
         run(["mcopy", "-s", "-i", str(image), *names, "::"])
@@ -166,10 +168,21 @@ def _fetch(home: Path, suite: str) -> None:
         _keep(home / "tree" / part, home / "usr" / part)
     _keep(home / "tree/lib64", home / "usr/lib64")
     _keep(home / "tree/usr/lib64", home / "usr/lib64")
-    said = (home / "usr/bin/grub-emu").read_bytes()
-    kexec = " --kexec" if b"--kexec" in said else ""
-    (home / "command").write_text(f"grub-emu{kexec} -d /run/emu/cfg -m /run/emu/device.map")
+    command = "grub-emu -d /run/emu/cfg -m /run/emu/device.map"
+    if b"--kexec" in (home / "usr/bin/grub-emu").read_bytes():
+        command += " --kexec"
+    else:
+        _take_notes(home)
+    (home / "command").write_text(command)
     shutil.rmtree(home / "tree")
+
+
+def _take_notes(home: Path) -> None:
+    """Make the disk on which a GRUB without `linux` notes what it was told."""
+    head = b"# GRUB Environment Block\n"
+    (home / "notes").mkdir()
+    (home / "notes/said").write_bytes(head.ljust(_BLOCK, b"#"))
+    fat(home / "notes.img", home / "notes", size="512K")
 
 
 def _keep(source: Path, place: Path) -> None:
@@ -179,17 +192,14 @@ def _keep(source: Path, place: Path) -> None:
 
 @contextmanager
 def _workplace(version: str) -> Iterator[Path]:
-    """Make a directory for one run, with the disk on which 2.06 notes what it was told."""
+    """Make a directory for one run."""
     with tempfile.TemporaryDirectory(prefix=f"{loop.MARK}{os.getpid()}-") as name:
         work = Path(name)
         (work / "cfg").mkdir()
         (work / "kexec").write_text(_KEXEC)
         (work / "kexec").chmod(0o755)
-        if version == "2.06":
-            head = b"# GRUB Environment Block\n"
-            (work / "notes").mkdir()
-            (work / "notes/said").write_bytes(head + b"#" * (_BLOCK - len(head)))
-            fat(work / "notes.img", work / "notes", size="1M")
+        if (tree(version) / "notes.img").exists():
+            shutil.copyfile(tree(version) / "notes.img", work / "notes.img")
         yield work
 
 
@@ -252,11 +262,11 @@ def _handed_over(work: Path) -> tuple[str, str, str]:
     if (work / "booted").exists():
         return _by_kexec((work / "booted").read_text().split("\0"))
     if (work / "notes.img").exists():
-        lines = read(work / "notes.img", "/said").decode().splitlines()
-        noted = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        lines = read(work / "notes.img", "/said").decode().rstrip("#").splitlines()
+        pairs = (line.replace("\\\\", "\\").split("=", 1) for line in lines[1:])
+        noted: dict[str, str] = dict(pairs)
         if "initramfs" in noted:
-            kernel, _, arguments = noted["said"].partition(" ")
-            return kernel, noted["initramfs"], arguments
+            return noted["kernel"], noted["initramfs"], noted["said"]
     return "", "", ""
 
 

@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 cache=${SNAPROOT_CACHE:-${HOME:-/root}/.cache/snaproot}
 need_mb=6000
 packages="apt-utils bubblewrap btrfs-progs busybox-static debian-archive-keyring dosfstools dpkg-dev
-    e2fsprogs fdisk fuse3 gcc git gnupg groff-base libbtrfsutil-dev mmdebstrap mtools ovmf
-    python3-venv qemu-system-common qemu-system-x86 qemu-utils snapper uidmap zstd"
+    e2fsprogs fdisk fuse3 gcc git gnupg groff-base grub-common grub-emu libbtrfsutil-dev
+    mmdebstrap mtools ovmf python3-venv qemu-system-common qemu-system-x86 qemu-utils snapper
+    uidmap zstd"
 
 die() {
     printf 'snaproot: %s\n' "$1" >&2

@@ -9,7 +9,8 @@ import pytest
 
 from integration import grubemu
 from integration.grubemu import Outcome
-from snaproot.bootloader import Trial, envblock
+from snaproot.bootloader import Bootable, Trial, envblock
+from snaproot.bootloader import settings as settings_text
 from snaproot.bootloader.stub import HOME
 from snaproot.run import run
 from tests.bootloader.grubhome import INITRAMFS, KERNEL, UUID, GrubHome
@@ -28,6 +29,13 @@ menuentry 'Debian' {{
     linux /@/boot/vmlinuz root=UUID={UUID} ro
     initrd /@/boot/initrd.img
 }}
+"""
+
+
+PROTECTED = """\
+set superusers="admin"
+password_pbkdf2 admin grub.pbkdf2.sha512.10000.AAAA.BBBB
+set timeout=0
 """
 
 
@@ -90,7 +98,7 @@ CASES = {
     "no deployment": Case("b1", "", without(ARMED, "deployment"), without(CALM, "deployment")),
     "strange deployment": refused(deployment="d1 init=/bin/sh"),
     "strange trial": refused(trial="../settings"),
-    "trial is digits": refused(trial="1"),
+    "trial is digits": replace(refused(trial="1"), spoilt={"entries/1.cfg": b"echo 1\n"}),
     "no trial": Case("b1", "snaproot.revert=d1", without(ARMED, "trial"), without(CALM, "trial")),
     "trial's entry gone": Case(
         "b1", "snaproot.revert=d1", leaves=CALM, without=("entries/b2.cfg",)
@@ -143,7 +151,7 @@ CASES = {
         "b1",
         "snaproot.skipped=d1.1",
         leaves=TRIED,
-        spoilt={"entries/b2.cfg": b"set loaded=missing\nif [ -s x ]; then\n"},
+        spoilt={"entries/b2.cfg": b"echo b2\nif [ -s x ]; then\n"},
     ),
 }
 MISSING = {
@@ -151,6 +159,11 @@ MISSING = {
     "trial's initramfs gone": ("initramfs", None),
     "trial's kernel empty": ("kernel", b""),
     "trial's initramfs empty": ("initramfs", b""),
+}
+QUICK = {  # GRUB shows for 2.5 seconds that it falls back
+    ("2.06", "trial's kernel gone"),
+    ("2.12", "trial's initramfs empty"),
+    ("2.14", "trial's initramfs gone"),
 }
 GONE = Case("b1", "snaproot.skipped=d1.1", leaves=TRIED)
 
@@ -228,7 +241,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
         home.loader().arm(Trial("d1", id, "b1", 2))
     lay_original(home.roots)
     image(home.roots, place / "root.img")
-    grubemu.fat(place / "esp.img", home.esp)
+    grubemu.fat(place / "esp.img", home.esp, size="2M")
     return Machine(home, place, place / "esp.img", place / "root.img")
 
 
@@ -277,12 +290,17 @@ def test_two_tries_and_then_good_for_ever(machine: Machine, version: str) -> Non
     assert canaries == ["1", "0", "1", "0"]
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        pytest.param(version, name, marks=() if (version, name) in QUICK else pytest.mark.slow)
+        for version in grubemu.SUITES
+        for name in MISSING
+    ],
+)
 def test_what_is_missing_is_left_to_the_fallback(machine: Machine, version: str, name: str) -> None:
-    what, content = MISSING[name]
-    case = GONE
-    here = machine.with_roots(lambda roots: spoil(roots, what, content)).found(case)
-    assert not fault(here, version, case)
+    here = machine.with_roots(lambda roots: spoil(roots, *MISSING[name])).found(GONE)
+    assert not fault(here, version, GONE)
 
 
 def spoil(roots: Path, what: str, content: bytes | None) -> None:
@@ -301,8 +319,15 @@ def test_a_kernel_that_linux_refuses_gives_way_to_good(machine: Machine, version
     assert not fault(here.found(GONE), version, GONE)
 
 
-@pytest.mark.parametrize("what", ["its initramfs cannot be read", "its kernel does not start"])
-@pytest.mark.parametrize("version", ["2.12", "2.14"])
+@pytest.mark.parametrize(
+    ("version", "what"),
+    [
+        ("2.12", "its initramfs cannot be read"),
+        pytest.param("2.14", "its initramfs cannot be read", marks=pytest.mark.slow),
+        pytest.param("2.12", "its kernel does not start", marks=pytest.mark.slow),
+        pytest.param("2.14", "its kernel does not start", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_half_loaded_restarts_until_the_tries_are_spent(
     machine: Machine, version: str, what: str
 ) -> None:
@@ -322,3 +347,150 @@ def test_what_is_half_loaded_restarts_until_the_tries_are_spent(
 def test_a_kernel_without_a_header_is_not_booted(machine: Machine) -> None:
     here = machine.with_roots(lambda roots: spoil(roots, "kernel", b"no kernel" * 500))
     assert not fault(here.found(GONE), "2.06", GONE)
+
+
+# -- what a person picks -------------------------------------------------------------------------
+
+
+def picking(machine: Machine, id: str) -> Machine:
+    """Let `id` be picked in the submenu, by a stub that says so."""
+    here = machine.found(CASES["armed"])
+    stub = f"source /{HOME}/grub.cfg\nset default='all>{id}'\n".encode()
+    grubemu.write(here.esp, "/EFI/debian/grub.cfg", stub)
+    return here
+
+
+def test_every_root_is_in_the_menu(machine: Machine, version: str) -> None:
+    case = Case("b3", "snaproot.skipped=d1.1", leaves=TRIED)
+    assert not fault(picking(machine, "b3"), version, case)
+
+
+def test_the_original_is_in_the_menu_and_boots_as_it_did(machine: Machine, version: str) -> None:
+    outcome = picking(machine, "original").boot(version, CASES["armed"])
+    assert (outcome.kernel, outcome.arguments) == ("/@/boot/vmlinuz", f"root=UUID={UUID} ro")
+
+
+def test_without_the_script_the_stub_starts_the_original(machine: Machine, version: str) -> None:
+    case = replace(CASES["armed"], without=("grub.cfg",))
+    outcome = machine.found(case).boot(version, case)
+    assert (outcome.kernel, outcome.arguments) == ("/@/boot/vmlinuz", f"root=UUID={UUID} ro")
+
+
+@pytest.mark.parametrize("name", ["idle", "armed", "once"])
+def test_a_password_asks_nobody_for_what_boots_by_itself(
+    machine: Machine, version: str, name: str
+) -> None:
+    settings = settings_text.render(PROTECTED).encode()
+    case = replace(CASES[name], spoilt={"settings.cfg": settings})
+    assert not fault(machine.found(case), version, case)
+
+
+def test_a_password_is_asked_for_everything_else(machine: Machine, version: str) -> None:
+    here = picking(machine, "b3")
+    here.write("settings.cfg", settings_text.render(PROTECTED).encode())
+    outcome = here.boot(version, CASES["armed"], seconds=1)
+    assert not outcome.kernel
+    assert "Enter username" in outcome.screen
+
+
+# -- a whole disk --------------------------------------------------------------------------------
+
+
+def test_a_disk_with_partitions(machine: Machine, version: str, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    grubemu.fat(tmp_path / "esp.img", machine.home.esp, size="64M", kind="32")
+    run(["truncate", "-s", "200M", str(disk)])
+    table = "label: gpt\\nstart=1MiB, size=64MiB, type=uefi\\nstart=65MiB, size=130MiB\\n"
+    run(["sh", "-c", f"printf '{table}' | sfdisk -q {disk}"])
+    for name, at in (("esp.img", 1), ("root.img", 65)):
+        source = tmp_path / name if name == "esp.img" else machine.root
+        block = ["bs=1M", f"seek={at}", "conv=notrunc,sparse", "status=none"]
+        run(["dd", f"if={source}", f"of={disk}", *block])
+    for left in "10":
+        outcome = grubemu.boot(version, (disk,), esp="hd0,gpt1", files=machine.home.roots)
+        assert f"snaproot.trial=d1.{left}" in outcome.arguments.split()
+        env = envblock.parse(grubemu.read(disk, f"/{HOME}/env", esp="hd0,gpt1"))
+        assert env is not None
+        assert env.tries == int(left)
+
+
+# -- names that would be commands ----------------------------------------------------------------
+
+STRANGE = 'it\'s ${root} $(reboot) `x` "q" ; } { | & < > # % * ? [a] \\ \u00e9 --id=x'
+WORDS = ("a=;reboot", "b=*", "c={x}", "d=#x", "e=${root}", "f=|&<>", "g=$1", "-h", "i=%s", "j=~")
+
+
+def test_no_value_is_a_command(version: str, tmp_path: Path) -> None:
+    home = Strange(tmp_path)
+    home.lay_stub()
+    home.establish("b1")
+    home.loader().arm(Trial("d1", "b2", "b1", 2))
+    image(home.roots, tmp_path / "root.img")
+    grubemu.fat(tmp_path / "esp.img", home.esp, size="2M")
+    here = Machine(home, tmp_path, tmp_path / "esp.img", tmp_path / "root.img")
+    for path in sorted(home.home.rglob("*.cfg")):
+        assert not grubemu.check(version, path.read_text()), path
+    for chosen in ("b2", "b1"):
+        found = here.found(CASES["armed"]) if chosen == "b2" else picking(here, chosen)
+        outcome = found.boot(version, CASES["armed"])
+        assert outcome.kernel == home.bootable(chosen).prefix + KERNEL
+        assert outcome.arguments.split()[: len(WORDS)] == [*WORDS]
+        assert not outcome.waited
+        assert "\nerror" not in outcome.screen
+
+
+class Strange(GrubHome):
+    """A home whose roots have every name that a shell would stumble over."""
+
+    def bootable(self, id: str) -> Bootable:
+        sound = super().bootable(id)
+        name = f"{id} it's $root;{{*}}"
+        root = self.roots / "@" / name
+        if not root.exists():
+            shutil.copytree(sound.root, root)
+        return replace(sound, title=STRANGE, prefix=f"/@/{name}", root=root, arguments=WORDS)
+
+
+# -- planted bugs --------------------------------------------------------------------------------
+
+READ_BACK = """\
+unset tries once canary
+load_env --file "$home/env" tries once canary
+"""
+BUGS = {
+    "not read back": (READ_BACK, "", "cannot write"),
+    "no fallback": ("set fallback=0\n", "", "kernel gone"),
+    "counts nothing": ('set tries="$left"', "true", "armed"),
+    "no whitelist": (
+        'env" good trial deployment tries once canary\n',
+        'env"\n',
+        "foreign variables",
+    ),
+    "one shot for ever": ("    set once=\n", "", "once"),
+    "no care for the entry": ('test -s "$home/entries/$1.cfg"', "true", "trial's entry gone"),
+    "believes good.cfg first": (
+        'if ! snaproot_is_entry "$good"; then\n    unset',
+        "if true; then\n    unset",
+        "good.cfg is another's",
+    ),
+    "error goes to the menu": ('if [ "$loaded" = no ]', "if false", "entry cut off"),
+    "canary stays": (
+        'if [ "$canary" = 1 ]; then set wanted=0; else set wanted=1; fi',
+        "set wanted=1",
+        "canary of one",
+    ),
+    "numbers are ids": ("'^[a-z]", "'^[a-z0-9]", "trial is digits"),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_planted_bug_is_caught(machine: Machine, bug: str) -> None:
+    right, wrong, name = BUGS[bug]
+    case, here = CASES.get(name, GONE), machine
+    if name == "kernel gone":
+        here = machine.with_roots(lambda roots: spoil(roots, "kernel", None))
+    script = (machine.home.home / "grub.cfg").read_text()
+    assert script.count(right) == 1
+    planted = here.found(case)
+    planted.write("grub.cfg", script.replace(right, wrong).encode())
+    assert fault(planted, "2.06", case, seconds=3)
