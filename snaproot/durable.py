@@ -61,9 +61,8 @@ def overwrite(path: Path, content: bytes) -> None:
 
 @contextmanager
 def uncached(path: Path) -> Iterator[BufferedReader]:
-    """Open what is on the medium, not what is cached. Raises OSError."""
+    """Open what is on the medium, not what is cached, once it was synced. Raises OSError."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())  # what is dirty cannot be dropped
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         yield file
 

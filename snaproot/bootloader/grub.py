@@ -5,7 +5,7 @@ to its place before the one write that makes it the choice.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,10 +71,7 @@ class Grub:
                 "nothing was armed",
                 hint="set tries in the configuration",
             )
-        for id in (trial.target, trial.good):
-            self._publish(id)
-            self._prove(id)
-        self.flush()
+        self._publish(trial.target, trial.good)
         self._write(
             Env(
                 good=trial.good,
@@ -86,8 +83,7 @@ class Grub:
         )
 
     def settle(self, good: str) -> None:
-        self._publish(good)
-        self.flush()
+        self._publish(good, proved=False)
         self._write(Env(good=good, canary=self._canary()))
         self._put(self.home / "good.cfg", f"set good={good}\n".ljust(_GOOD_SIZE, "\n").encode())
 
@@ -104,8 +100,6 @@ class Grub:
                 hint=capability.hint,
             )
         self._publish(id)
-        self._prove(id)
-        self.flush()
         self._write(replace(env, once=id))
 
     def withdraw(self, id: str) -> None:
@@ -120,7 +114,7 @@ class Grub:
             durable.sync_directory(self._entries)
         except OSError as error:
             raise SnaprootError(f"the boot entry of {id} cannot be removed: {error}") from error
-        self._list()
+        self._list({})
 
     # -- entries ---------------------------------------------------------------------------------
 
@@ -131,36 +125,37 @@ class Grub:
     def _entry(self, id: str) -> Path:
         return self._entries / f"{id}.cfg"
 
-    def _publish(self, id: str) -> None:
-        """Write an entry where it is not there already, and read it back."""
-        if id == ORIGINAL:
-            if not self._entry(id).is_file():
-                raise Refused(f"{id} has no boot entry left; nothing was armed")
-            return
-        wanted = entry.described(self.bootable(id))
-        text = entry.render(wanted).encode()
-        if self._kept(self._entry(id)) != text:
-            durable.write(self._entry(id), text, mode=None)
-        if entry.parse((self._kept(self._entry(id)) or b"").decode(errors="replace")) != wanted:
-            raise Refused(f"the boot entry of {id} does not read back; it was not armed")
-        self._list(wanted)
+    def _publish(self, *ids: str, proved: bool = True) -> None:
+        """Write the entries that are not there already, flush, and read back what GRUB will read.
 
-    def _prove(self, id: str) -> None:
-        """Read what the entry loads from the medium. Raises Refused where it is not as sealed."""
-        if id != ORIGINAL:
-            bootable = self.bootable(id)
-            _check(bootable, bootable.kernel, bootable.digests.kernel)
-            _check(bootable, bootable.initramfs, bootable.digests.initramfs)
+        Raises Refused where that is not what it has to be: an entry, or what it loads.
+        """
+        made = [self.bootable(id) for id in ids if id != ORIGINAL]
+        if ORIGINAL in ids and not self._entry(ORIGINAL).is_file():
+            raise Refused(f"{ORIGINAL} has no boot entry left; nothing was armed")
+        wanted = {one.id: entry.described(one) for one in made}
+        for id, what in wanted.items():
+            text = entry.render(what).encode()
+            if self._kept(self._entry(id)) != text:
+                durable.write(self._entry(id), text, mode=None)
+        self._list({id: what.title for id, what in wanted.items()})
+        self.flush()
+        for one in made:
+            if entry.parse(self._text(self._entry(one.id))) != wanted[one.id]:
+                raise Refused(f"the boot entry of {one.id} does not read back; it was not armed")
+            if proved:
+                _check(one, one.kernel, one.digests.kernel)
+                _check(one, one.initramfs, one.digests.initramfs)
 
-    def _list(self, written: entry.Entry | None = None) -> None:
+    def _list(self, written: Mapping[str, str]) -> None:
         """Write the index anew. Without one the menu is unsorted, and everything boots."""
         with suppress(SnaprootError, OSError):
             path = self.home / "index.cfg"
-            text = (self._kept(path) or b"").decode(errors="replace")
-            titles = entry.listed(text) | ({written.id: written.title} if written else {})
+            before = self._text(path)
+            titles = {**entry.listed(before), **written}
             ids = entry.newest(self._swept())
             wanted = entry.index({id: self._title(id, titles) for id in ids})
-            if text != wanted:
+            if before != wanted:
                 durable.write(path, wanted.encode(), mode=None)
 
     def _swept(self) -> list[str]:
@@ -174,7 +169,7 @@ class Grub:
     def _title(self, id: str, titles: dict[str, str]) -> str:
         if id in titles or id == ORIGINAL:
             return titles.get(id, _ORIGINAL_TITLE)
-        found = entry.parse((self._kept(self._entry(id)) or b"").decode(errors="replace"))
+        found = entry.parse(self._text(self._entry(id)))
         return found.title if found else ""
 
     # -- the file that GRUB writes ---------------------------------------------------------------
@@ -208,8 +203,10 @@ class Grub:
             durable.write(path, content, mode=None)
 
     def _good_without_env(self) -> str:
-        text = (self._kept(self.home / "good.cfg") or b"").decode(errors="replace")
-        return text.strip().removeprefix("set good=")
+        return self._text(self.home / "good.cfg").strip().removeprefix("set good=")
+
+    def _text(self, path: Path) -> str:
+        return (self._kept(path) or b"").decode(errors="replace")
 
     def _kept(self, path: Path) -> bytes | None:
         """Read what is on the medium; None where there is nothing to read."""
