@@ -70,7 +70,8 @@ def _files(home: Path, settings: str, before: bytes) -> dict[Path, bytes]:
     script = {home / path.name: path.read_bytes() for path in sorted(_SCRIPT.iterdir())}
     return {
         home / "stub.saved": before,
-        home / f"entries/{ORIGINAL}.cfg": before,
+        # Who leaves the menu that it leads to is back in ours, with nothing loaded.
+        home / f"entries/{ORIGINAL}.cfg": before.rstrip(b"\n") + b"\nset loaded=missing\n",
         home / "settings.cfg": settings.encode(),
         **script,
     }
