@@ -25,6 +25,8 @@ from snaproot.run import run
 SUITES: Mapping[str, str] = {"2.06": "bookworm", "2.12": "trixie", "2.14": "forky"}
 """The version of GRUB, and the suite that has it."""
 
+SIGNED = "grub-efi-amd64-signed"
+
 _FUNCTIONS = """\
 function linux {
     set kernel="$1"
@@ -79,7 +81,7 @@ class Outcome:
 
 def tree(version: str) -> Path:
     """Return a directory with the GRUB of that version and the libraries it needs."""
-    return debian.kept(f"grubemu-{SUITES[version]}-2", lambda home: _fetch(home, SUITES[version]))
+    return debian.kept(f"grubemu-{SUITES[version]}-5", lambda home: _fetch(home, SUITES[version]))
 
 
 def boot(
@@ -120,6 +122,20 @@ def fat(image: Path, directory: Path, *, size: str = "40M", kind: str = "") -> N
         run(["mcopy", "-s", "-i", str(image), *names, "::"])
 
 
+def partitioned(disk: Path, *images: Path) -> None:
+    """Make a GPT disk of images, the first of them as the ESP."""
+    disk.unlink(missing_ok=True)
+    sizes = [image.stat().st_size >> 20 for image in images]
+    starts = [1 + sum(sizes[:number]) for number in range(len(sizes))]
+    run(["truncate", "-s", f"{2 + sum(sizes)}M", str(disk)])
+    lines = [f"start={at}MiB, size={size}MiB" for at, size in zip(starts, sizes, strict=True)]
+    table = "\n".join(["label: gpt", f"{lines[0]}, type=uefi", *lines[1:]])
+    run(["sh", "-c", 'printf "%s\n" "$0" | sfdisk -q "$1"', table, str(disk)])
+    for image, at in zip(images, starts, strict=True):
+        how = ["bs=1M", f"seek={at}", "conv=notrunc,sparse", "status=none"]
+        run(["dd", f"if={image}", f"of={disk}", *how])
+
+
 def read(image: Path, path: str, *, esp: str = "hd0") -> bytes:
     """Read a file of the ESP, in a FAT image or in a partition of a disk."""
     with tempfile.TemporaryDirectory() as name:
@@ -150,24 +166,32 @@ def check(version: str, text: str) -> str:
         return done.errors or ("" if done.status == 0 else f"exited {done.status}")
 
 
-def _fetch(home: Path, suite: str) -> None:
-    """Unpack grub-emu and what it needs; nothing is configured, nothing of it is run."""
-    settings = home / "apt.conf"
+def unpack(suite: str, place: Path, *packages: str) -> None:
+    """Unpack packages of a suite and what they need; nothing is configured, nothing is run."""
+    settings = place.parent / "apt.conf"
     settings.write_text(debian.options(), encoding="utf-8")
     argv = [
         *("mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--aptopt={settings}"),
-        *("--include=base-files,grub-emu,grub-common", "--skip=check/empty", suite),
-        *(str(home / "tree"), *debian.sources(suite)),
+        *(f"--include={','.join(('base-files', *packages))}", "--skip=check/empty", suite),
+        *(str(place), *debian.sources(suite)),
     ]
     done = run(argv, extra=os.environ, check=False)
     if done.status != 0:
         raise SnaprootError(f"mmdebstrap {suite}: {done.errors.strip()}")
-    for part in ("bin", "lib", "share/terminfo"):
-        _keep(home / "tree/usr" / part, home / "usr" / part)
-    for part in ("bin", "lib"):  # bookworm's packages still have files there
-        _keep(home / "tree" / part, home / "usr" / part)
-    _keep(home / "tree/lib64", home / "usr/lib64")
-    _keep(home / "tree/usr/lib64", home / "usr/lib64")
+    settings.unlink()
+
+
+def _fetch(home: Path, suite: str) -> None:
+    """Keep grub-emu, grub-script-check, their libraries, and the signed image."""
+    unpack(suite, home / "tree", "grub-emu", "grub-common", SIGNED)
+    for name in ("grub-emu", "grub-script-check"):
+        _keep(home / "tree/usr/bin" / name, home / "usr/bin" / name)
+    for place in ("lib", "lib64", "usr/lib", "usr/lib64"):
+        if not (home / "tree" / place).is_symlink():
+            _keep_libraries(home / "tree" / place, home / "usr" / Path(place).name)
+    for place in ("usr/lib/terminfo", "lib/terminfo", "usr/share/terminfo"):
+        _keep(home / "tree" / place / "v/vt100", home / "usr/share/terminfo/v/vt100")
+    _keep(home / "tree/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", home / "signed.efi")
     command = "grub-emu -d /run/emu/cfg -m /run/emu/device.map"
     if b"--kexec" in (home / "usr/bin/grub-emu").read_bytes():
         command += " --kexec"
@@ -185,9 +209,19 @@ def _take_notes(home: Path) -> None:
     fat(home / "notes.img", home / "notes", size="512K")
 
 
+def _keep_libraries(source: Path, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*-linux-gnu") if source.name == "lib" else source.glob("ld-*"):
+        run(["cp", "-a", "--no-clobber", str(path), str(place)])
+    for big in (*place.glob("*/libLLVM*"), *place.glob("*/libgallium*")):
+        big.unlink()  # only for pictures
+
+
 def _keep(source: Path, place: Path) -> None:
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True)
+    if source.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)
+        place.chmod(0o755)
 
 
 @contextmanager

@@ -399,13 +399,7 @@ def test_a_password_is_asked_for_everything_else(machine: Machine, version: str)
 def test_a_disk_with_partitions(machine: Machine, version: str, tmp_path: Path) -> None:
     disk = tmp_path / "disk.img"
     grubemu.fat(tmp_path / "esp.img", machine.home.esp, size="64M", kind="32")
-    run(["truncate", "-s", "200M", str(disk)])
-    table = "label: gpt\\nstart=1MiB, size=64MiB, type=uefi\\nstart=65MiB, size=130MiB\\n"
-    run(["sh", "-c", f"printf '{table}' | sfdisk -q {disk}"])
-    for name, at in (("esp.img", 1), ("root.img", 65)):
-        source = tmp_path / name if name == "esp.img" else machine.root
-        block = ["bs=1M", f"seek={at}", "conv=notrunc,sparse", "status=none"]
-        run(["dd", f"if={source}", f"of={disk}", *block])
+    grubemu.partitioned(disk, tmp_path / "esp.img", machine.root)
     for left in "10":
         outcome = grubemu.boot(version, (disk,), esp="hd0,gpt1", files=machine.home.roots)
         assert f"snaproot.trial=d1.{left}" in outcome.arguments.split()
