@@ -78,6 +78,11 @@ class Outcome:
     restarted: bool
     screen: str
 
+    def told(self, name: str) -> str:
+        """Return the value of `snaproot.<name>=` on the command line; empty without one."""
+        found = re.findall(rf"(?:^| )snaproot\.{name}=(\S+)", self.arguments)
+        return found[-1] if found else ""
+
 
 def tree(version: str) -> Path:
     """Return a directory with the GRUB of that version and the libraries it needs."""

@@ -403,9 +403,11 @@ class CountingLoader:
 
     def leave(self, tries: int, good: str) -> None:
         env = self.disk.get(("env",))
-        once = env.once if isinstance(env, Env) and tries else ""
-        left = replace(env, tries=tries, once=once) if isinstance(env, Env) else Env(good)
-        self._write(left)
+        if not isinstance(env, Env):
+            self._write(Env(good))
+        else:
+            once = env.once if tries else ""
+            self._write(replace(env, good=good, tries=tries, once=once))
 
     def boot_once(self, id: str) -> None:
         env = self.disk.get(("env",))

@@ -89,8 +89,11 @@ class Grub:
 
     def leave(self, tries: int, good: str) -> None:
         env = self._env()
-        once = env.once if env and tries else ""
-        self._write(Env(good=good) if env is None else replace(env, tries=tries, once=once))
+        if env is None:
+            self._write(Env(good=good))
+        else:
+            once = env.once if tries else ""
+            self._write(replace(env, good=good, tries=tries, once=once))
 
     def boot_once(self, id: str) -> None:
         capability, env = self.capability(), self._env()

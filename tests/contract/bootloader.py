@@ -100,6 +100,19 @@ class CountingContract(BootloaderContract):
         bench.loader().leave(0, BASE)
         assert (bench.loader().view().deployment, bench.loader().view().tries) == ("d1", 0)
 
+    def test_spending_takes_a_choice_for_one_boot_away(self, bench: Bench) -> None:
+        bench.loader().arm(TRIAL)
+        bench.loader().boot_once(OTHER)
+        bench.loader().leave(0, BASE)
+        assert not bench.loader().view().once
+
+    def test_giving_back_keeps_all_else(self, bench: Bench) -> None:
+        bench.loader().arm(TRIAL)
+        bench.loader().boot_once(OTHER)
+        bench.loader().leave(1, BASE)
+        view = bench.loader().view()
+        assert (view.trial, view.deployment, view.tries, view.once) == (TARGET, "d1", 1, OTHER)
+
     def test_one_shot_leaves_the_trial_alone(self, bench: Bench) -> None:
         bench.loader().arm(TRIAL)
         bench.loader().boot_once(OTHER)
