@@ -79,7 +79,7 @@ STEPS: dict[str, tuple[Callable[[Path], GrubHome], Step, set[str], str]] = {
     "arm": (established, lambda h: h.loader().arm(TRIAL), {"b1", "b2 on trial"}, "b2 on trial"),
     "promote": (armed, lambda h: h.loader().settle("b2"), {"b2 on trial", "b2"}, "b2"),
     "revert": (armed, lambda h: h.loader().settle("b1"), {"b2 on trial", "b1"}, "b1"),
-    "spend": (armed, lambda h: h.loader().spend("b1"), {"b2 on trial", "b1"}, "b1"),
+    "leave": (armed, lambda h: h.loader().leave(0, "b1"), {"b2 on trial", "b1"}, "b1"),
     "withdraw": (promoted, lambda h: h.loader().withdraw("b1"), {"b2"}, "b2"),
     "once": (
         established,
@@ -174,7 +174,7 @@ def test_on_a_full_esp_nothing_is_armed_and_the_rest_works(full: Path, root: Pat
     with pytest.raises(SnaprootError, match="no space left"):
         home.loader().arm(TRIAL)
     assert home.env() == before
-    home.loader().spend("b1")
+    home.loader().leave(0, "b1")
     home.loader().settle("b1")
     (home.esp / "filling").unlink()
     assert booted(home, root) == "b1"

@@ -57,7 +57,7 @@ def examine(system: System) -> list[Finding]:
         *_environments(seen),
         _pointer(seen),
         *_sealed(system, seen),
-        *_loader(seen),
+        *_loader(seen, running=system.running),
         _space(system),
         *_areas(system),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
@@ -110,10 +110,12 @@ def _sealed(system: System, seen: Overview) -> Iterator[Finding]:
         yield Finding(Level.BAD, seen.default, str(error), error.hint or "snaproot verify")
 
 
-def _loader(seen: Overview) -> Iterator[Finding]:
+def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
     can = seen.capability
     if can.obstacle:
-        yield Finding(Level.BAD, "loader", f"nothing can be tried: {can.obstacle}", can.hint)
+        # What was never booted has not had its chance yet.
+        level = Level.BAD if running else Level.LIMIT
+        yield Finding(level, "loader", f"nothing can be tried: {can.obstacle}", can.hint)
         return
     if can.counts:
         yield Finding(Level.GOOD, "loader", can.summary)

@@ -7,7 +7,7 @@ from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Decision
-from snaproot.state import Judge, Kind, Phase, Record, Result, TrialArgument, Verdict
+from snaproot.state import Judge, Kind, LoaderView, Phase, Record, Result, TrialArgument, Verdict
 from snaproot.steps import Boot
 from snaproot.transaction import Transaction
 from tests.fakes import (
@@ -64,6 +64,10 @@ class Machine:
             log=FakeLog(self.disk).append,
             quarantine=FakeQuarantine(self.disk),
         )
+
+    @property
+    def counter(self) -> LoaderView:
+        return self.counters(self.disk).view()
 
     @property
     def record(self) -> Record:

@@ -18,7 +18,17 @@ from snaproot.filesystem import Workspace
 from snaproot.recovery import Do
 from snaproot.state import Deployment, Kind, Phase, Record, Verdict
 from snaproot.transaction import Build, Transaction
-from tests.fakes import Broken, CountingLoader, Disk, Env, FakeFilesystem, FakeLedger, adopted
+from tests.fakes import (
+    Broken,
+    CountingLoader,
+    Disk,
+    Env,
+    FakeFilesystem,
+    FakeLedger,
+    FakeLog,
+    FakeQuarantine,
+    adopted,
+)
 from tests.machine import (
     BASE,
     GREEN,
@@ -199,6 +209,75 @@ def copied(found: Machine) -> Machine:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
 def test_cut_anywhere_a_proven_root_comes_up(scenario: Scenario, counts: bool) -> None:
     assert sweep(scenario, machine(counts=counts)) > 20
+
+
+# -- what is left of a verdict -------------------------------------------------------------------
+
+
+def log_of(found: Machine) -> list[tuple[str, ...]]:
+    return [line[1:3] for line in FakeLog(found.disk).lines()]
+
+
+def test_a_verdict_is_logged_before_it_is_carried_out() -> None:
+    for scenario, said in ((good, ("good", "health")), (bad, ("bad", "health"))):
+        for cut in cuts(scenario, machine(counts=True)):
+            pending = cut.record.pending
+            if cut.record.base != BASE or (pending and pending.phase in CARRIED_OUT):
+                assert log_of(cut) == [said]
+
+
+CARRIED_OUT = {Phase.PROMOTING, Phase.REVERTING}
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counting", "pointer"])
+@pytest.mark.parametrize(
+    ("scenario", "quarantined"),
+    [(bad, 1), (unjudged, 1), (good, 0), (abandoned, 0), (rollback_rejected, 0), (superseded, 0)],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_only_what_a_verdict_reverted_is_quarantined(
+    scenario: Scenario, quarantined: int, counts: bool
+) -> None:
+    found = machine(counts=counts)()
+    scenario(found)
+    assert len(FakeQuarantine(found.disk).contents()) == quarantined
+
+
+def test_what_a_verdict_reverts_is_quarantined_before_it_is_gone() -> None:
+    for cut in cuts(bad, machine(counts=True)):
+        staged = {e.id for e in cut.filesystem.environments()} - {BASE}
+        reverting = cut.record.pending and cut.record.pending.phase is Phase.REVERTING
+        if (reverting and not staged) or (not staged and log_of(cut)):
+            assert FakeQuarantine(cut.disk).contents()
+
+
+def test_a_boot_of_something_else_gives_its_attempt_back_twice_at_most() -> None:
+    found = machine(counts=True)()
+    found.stage()
+    found.by_hand = BASE
+    left = []
+    for _ in range(5):
+        found.come_up()
+        left.append(found.counter.tries)
+    assert left == [2, 2, 1, 0, 0]
+    assert found.record.pending is None or found.record.pending.attempts_given_back == 2
+
+
+def test_a_shutdown_before_the_verdict_gives_the_attempt_back_once_a_boot() -> None:
+    found = machine(counts=True)()
+    found.stage()
+    found.come_up()
+    assert [found.transaction.give_back() for _ in range(2)] == [True, False]
+    assert found.counter.tries == 2
+    found.transaction.reject(RED)
+    assert not found.transaction.give_back()
+
+
+def test_without_a_loader_that_counts_nothing_is_given_back() -> None:
+    found = machine(counts=False)()
+    found.stage()
+    found.come_up()
+    assert not found.transaction.give_back()
 
 
 # -- planted bugs: each must be caught, or the sweep above proves nothing -----------------------

@@ -13,6 +13,7 @@ from snaproot.additions import apply
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
 from snaproot.errors import ExitCode, Refused
+from snaproot.health import baseline
 from snaproot.judging import judgement, note_baseline, observe, run_scripts
 from snaproot.recovery import Decision, Do
 from snaproot.run import run
@@ -126,6 +127,8 @@ VERBS: Mapping[str, Verb] = {
 
 
 def _shut_down(system: System, tell: Notice) -> None:
+    if _is_first(system):
+        note_baseline(system)
     if system.transaction.give_back():
         tell("this boot is not counted: it was shut down before a verdict")
     pending, booted = system.records.load().pending, system.filesystem.booted()
@@ -133,6 +136,12 @@ def _shut_down(system: System, tell: Notice) -> None:
         edits = [one.path for one in system.filesystem.edits(pending.target)]
         if edits:
             tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
+
+
+def _is_first(system: System) -> bool:
+    """Tell whether the base ends its first boot: nobody has looked yet what is usual here."""
+    known, record = baseline.load(system.records.directory), system.records.load()
+    return not known.recorded and system.filesystem.booted() == record.base
 
 
 def _reject(system: System, verdict: Verdict, tell: Notice) -> int:

@@ -71,7 +71,7 @@ def test_the_file_is_written_where_it_is_and_keeps_the_canary(home: GrubHome) ->
     before = (home.home / "env").stat()
     home.loader().arm(TRIAL)
     assert home.env() == Env(good="b1", trial="b2", deployment="d1", tries=2, canary="1")
-    home.loader().spend("b1")
+    home.loader().leave(0, "b1")
     assert home.env() == Env(good="b1", trial="b2", deployment="d1", canary="1")
     home.loader().settle("b2")
     assert home.env() == Env(good="b2", canary="1")

@@ -85,6 +85,39 @@ class FilesystemContract:
         bench.filesystem().create(NEW, BASE)
         assert bench.read(NEW, "/etc/host.conf") == "edited"
 
+    def test_edits_made_after_the_copy_are_told(self, bench: Bench) -> None:
+        staged(bench)
+        assert bench.filesystem().edits(NEW) == []
+        bench.write(NEW, "/etc/host.conf", "the target's own")
+        assert bench.filesystem().edits(NEW) == []
+        bench.write(BASE, "/etc/host.conf", "edited")
+        bench.write(BASE, "/etc/new.conf", "added")
+        assert bench.filesystem().edits(NEW) == [
+            PathChange("/etc/host.conf", Change.CHANGED),
+            PathChange("/etc/new.conf", Change.ADDED),
+        ]
+        bench.remove(BASE, "/etc/host.conf")
+        assert PathChange("/etc/host.conf", Change.REMOVED) in bench.filesystem().edits(NEW)
+
+    def test_without_its_parent_nobody_can_tell_edits(self, bench: Bench) -> None:
+        staged(bench)
+        filesystem = bench.filesystem()
+        filesystem.set_default(NEW)
+        filesystem.discard(BASE)
+        assert filesystem.edits(NEW) == []
+
+    def test_each_has_an_address_of_its_own(self, bench: Bench) -> None:
+        staged(bench)
+        addresses = [bench.filesystem().address(id) for id in (BASE, NEW)]
+        assert len({one.prefix for one in addresses}) == 2
+        assert len({one.filesystem for one in addresses}) == 1
+        assert all(one.arguments[0].startswith("root=") for one in addresses)
+
+    def test_additions_are_where_staging_put_them(self, bench: Bench) -> None:
+        staged(bench)
+        assert bench.filesystem().additions(BASE) != bench.filesystem().additions(NEW)
+        bench.filesystem().flush()
+
     def test_a_target_is_complete_only_once_it_is_sealed(self, bench: Bench) -> None:
         filesystem = bench.filesystem()
         workspace = filesystem.create(NEW, BASE)
