@@ -38,6 +38,7 @@ class Machine:
     top: Path
     prefix: tuple[str, ...] = ()
     options: tuple[str, ...] = field(default=())
+    code: Path = REPOSITORY
 
     @property
     def snaproot(self) -> Path:
@@ -52,7 +53,7 @@ class Machine:
             text=True,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            env=environment(),
+            env={**environment(), "PYTHONPATH": str(self.code)},
             check=False,
         )
         said = Said(done.returncode, done.stdout, done.stderr)

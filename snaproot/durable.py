@@ -4,6 +4,7 @@ A write is: temporary file in the same directory, mode before content, fsync, re
 directory (rename(2), fsync(2)). A reader sees the old content or the new one, nothing else.
 """
 
+import ctypes
 import fcntl
 import os
 import secrets
@@ -88,6 +89,23 @@ def sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Write out all of the filesystem that a path is on (syncfs(2)), which Python does not offer.
+
+    Raises SnaprootError where the disk does not take it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def make_directory(path: Path, *, mode: int | None = 0o700) -> None:

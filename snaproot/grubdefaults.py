@@ -12,7 +12,10 @@ FILES = "/etc/default/grub"
 DROP_INS = "/etc/default/grub.d"
 _ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-_OURS = ("root", "rootflags", "snaproot.trial", "snaproot.skipped", "snaproot.revert")
+_OURS = (
+    *("root", "rootflags", "snaproot.canary", "snaproot.revert", "snaproot.skipped"),
+    "snaproot.trial",
+)
 
 
 def assigned(texts: Iterable[str]) -> Mapping[str, str]:

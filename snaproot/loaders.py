@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snaproot import durable, mounts
 from snaproot.errors import NeedsRecovery, Refused
+from snaproot.filesystem import Pointer
 
 FORMAT = 1
 NAME = "loader.json"
@@ -20,6 +21,12 @@ class Loader:
 
     backend: str
     esp: str = ""
+
+
+def flush(filesystem: Pointer, home: Path) -> None:
+    """Write out all that a loader reads: the roots' filesystem, and the one with the home."""
+    filesystem.flush()
+    durable.sync_filesystem(home)
 
 
 def load(directory: Path) -> Loader | None:

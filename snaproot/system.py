@@ -166,7 +166,8 @@ def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bo
         return PointerLoader(filesystem)
     from snaproot.bootloader.grub import Grub
 
-    return Grub(home, partial(bootable, filesystem), filesystem.flush, canary)
+    flush = partial(loaders.flush, filesystem, home)
+    return Grub(home, partial(bootable, filesystem), flush, canary)
 
 
 def _checked_top(sysroot: Path) -> Path:

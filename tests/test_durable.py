@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from snaproot.durable import holder, locked, make_directory, set_aside, sync_directory, write
+from snaproot.durable import (
+    holder,
+    locked,
+    make_directory,
+    set_aside,
+    sync_directory,
+    sync_filesystem,
+    write,
+)
 from snaproot.errors import Busy, ExitCode, SnaprootError
 
 
@@ -223,3 +231,9 @@ def _inode(descriptor: int) -> int:
         return os.fstat(descriptor).st_ino
     except OSError:
         return 0
+
+
+def test_a_filesystem_is_written_out_and_one_that_is_none_is_told(tmp_path: Path) -> None:
+    sync_filesystem(tmp_path)
+    with pytest.raises(SnaprootError, match=r"cannot write .*none"):
+        sync_filesystem(tmp_path / "none")

@@ -17,6 +17,12 @@ _GRUB_CFG = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _ESP = ("/boot/efi", "/efi", "/boot")
 
 
+def check(esp: Path, original: Path) -> None:
+    """Raise Refused where this ESP, or the menu that it leads to, could not be taken over."""
+    stub.find(esp)
+    _settings(Inside(original))
+
+
 def set_up(plan: AdoptionPlan, layout: Layout) -> None:
     """Write the home, then what hands over to it, then remember which loader it is.
 
@@ -24,15 +30,18 @@ def set_up(plan: AdoptionPlan, layout: Layout) -> None:
     written. May be repeated after a cut at any point.
     """
     filesystem, esp = Btrfs(layout, None), Path(plan.esp)
-    original = Inside(filesystem.place(ORIGINAL).root)
-    said = settings.render(
-        next(filter(None, (_text(original, name) for name in _GRUB_CFG)), ""),
-        _text(original, "/etc/default/grub"),
-    )
-    grub = Grub(esp / loaders.HOME, partial(bootable, filesystem), filesystem.flush, None)
+    said = _settings(Inside(filesystem.place(ORIGINAL).root))
+    flush = partial(loaders.flush, filesystem, esp)
+    grub = Grub(esp / loaders.HOME, partial(bootable, filesystem), flush, None)
     stub.establish(esp, said, grub, plan.id)
     adopted = Inside(filesystem.place(plan.id).root)
     loaders.save(layout.record, Loader("grub", _device(_text(adopted, "/etc/fstab"))))
+
+
+def _settings(original: Inside) -> str:
+    """Take over what the original's menu is like: console, time, password."""
+    menu = next(filter(None, (_text(original, name) for name in _GRUB_CFG)), "")
+    return settings.render(menu, _text(original, "/etc/default/grub"))
 
 
 def _text(inside: Inside, path: str) -> str:

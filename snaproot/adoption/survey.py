@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from snaproot import fstab, kernels, loaders, mounts
-from snaproot.adoption import sysimage, table
+from snaproot.adoption import loading, sysimage, table
 from snaproot.adoption.facts import (
     TOP_LEVEL,
     ActiveSwap,
@@ -54,7 +54,7 @@ def survey(top: Path, *, boot: Path | None = None, esp: Path | None = None) -> S
 
     `boot` is where a separate `/boot` is mounted, `esp` where the ESP is, or a copy of it.
 
-    Raises Refused where `top` is not the top level of a Btrfs.
+    Raises Refused where `top` is not the top level of a Btrfs, or the ESP cannot be taken over.
     """
     _check(top)
     adopted = _adopted(top)
@@ -158,6 +158,8 @@ def _system(base: Path) -> str | None:
 def _with_root(
     top: Path, found: Survey, root: Root, entries: Sequence[Entry], boot: Path | None
 ) -> Survey:
+    if found.esp:
+        loading.check(Path(found.esp), top / root.subvolume.path)
     here = table.Filesystem(found.uuid, found.label, found.subvolumes, found.default)
     mounted = table.mounts(entries, here)
     view = View(top, {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}})

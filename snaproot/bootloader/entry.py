@@ -45,6 +45,8 @@ _PATTERN = re.compile(
 )
 _INDEX = re.compile(rf"^menuentry ({_QUOTED}) --id ({ID.pattern}) {{$", re.MULTILINE)
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_SWITCH = "snaproot.norevert"
+"""The one argument of ours that an admin may set: a trial is then judged, and not left."""
 _LONGEST = 2047 - 400
 """The kernel's limit (COMMAND_LINE_SIZE of x86), less what the script adds; GRUB cuts silently."""
 
@@ -158,7 +160,8 @@ def _fault_of_arguments(entry: Entry) -> str:
     for argument in entry.arguments:
         if "'" in argument or "\\" in argument:
             return f"GRUB would change the kernel argument {argument!r}"
-        if argument.startswith("snaproot.") or argument in {"", "--"}:
+        hides = argument.startswith("snaproot.") and argument != _SWITCH
+        if hides or argument in {"", "--"}:
             return f"the kernel argument {argument!r} would hide what GRUB tells of the trial"
     if sum(argument.startswith("rootflags=") for argument in entry.arguments) > 1:
         return "there is more than one rootflags="

@@ -1,0 +1,166 @@
+"""Adopting with an ESP: the loader's home is written, and the way to it last of all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from integration.machine import Machine, unadopted
+from snaproot.bootloader import entry, envblock
+from snaproot.filesystem.btrfs import binding
+
+pytestmark = pytest.mark.real
+
+STUB = (
+    "search.fs_uuid 8e3a3a3a-1111-2222-3333-444455556666 root hd0,gpt2 \n"
+    "set prefix=($root)'/@/boot/grub'\nconfigfile $prefix/grub.cfg\n"
+)
+UNITS = ("grub-common.service", "apt-daily-upgrade.timer")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A stock machine that is off: its disk, and the files of its ESP."""
+
+    machine: Machine
+    esp: Path
+
+    @property
+    def home(self) -> Path:
+        return self.esp / "EFI/snaproot"
+
+    @property
+    def stub(self) -> Path:
+        return self.esp / "EFI/debian/grub.cfg"
+
+    @property
+    def env(self) -> envblock.Env:
+        found = envblock.parse((self.home / "env").read_bytes())
+        assert found is not None
+        return found
+
+    def seen(self) -> None:
+        """Let GRUB have written once, as it does at the first boot."""
+        (self.home / "env").write_bytes(envblock.render(replace(self.env, canary="1")))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with unadopted(tmp_path) as machine:
+        esp = tmp_path / "esp"
+        (esp / "EFI/debian").mkdir(parents=True)
+        (esp / "EFI/debian/grub.cfg").write_text(STUB)
+        root = machine.top / "@"
+        with (root / "etc/fstab").open("a") as table:
+            table.write("UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n")
+        units = root / "usr/lib/systemd/system"
+        units.mkdir(parents=True, exist_ok=True)
+        for unit in UNITS:
+            (units / unit).write_text("[Unit]\n")
+        (root / "etc/default").mkdir(exist_ok=True)
+        (root / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="console=ttyS0 quiet"\n')
+        options = ("--sysroot", str(machine.top), "--esp", str(esp))
+        yield Bench(replace(machine, options=options), esp)
+
+
+def test_the_home_is_there_and_the_old_way_is_kept(bench: Bench) -> None:
+    said = bench.machine("init", "-y").out
+    (base,) = bench.machine.ids()
+    assert "hand over to it, last" in said
+    assert bench.stub.stat().st_size == len(STUB)
+    assert bench.stub.read_text().startswith("source /EFI/snaproot/grub.cfg\n")
+    assert (bench.home / "entries/original.cfg").read_text().startswith(STUB)
+    assert (bench.env.good, bench.env.trial, bench.env.canary) == (base, "", "")
+    found = entry.parse((bench.home / f"entries/{base}.cfg").read_text())
+    assert found is not None
+    assert found.arguments[-2:] == ("console=ttyS0", "quiet")
+    assert sum(word.startswith("rootflags=") for word in found.arguments) == 1
+    root = bench.machine.snaproot / f"environments/{base}/root"
+    assert (bench.machine.top / found.kernel.lstrip("/")).is_file()
+    for unit in UNITS:
+        assert str((root / "etc/systemd/system" / unit).readlink()) == "/dev/null"
+        assert not (bench.machine.top / "@/etc/systemd/system" / unit).exists()
+
+
+def test_nothing_is_tried_before_grub_was_seen_to_write(bench: Bench) -> None:
+    bench.machine("init", "-y")
+    for words in (("run", "true"), ("upgrade",)):
+        assert "nothing can be tried" in bench.machine.refused(*words, status=3)
+    assert len(bench.machine.ids()) == 1
+    bench.machine("run", "--stage-only", "touch", "/usr/lib/marker")
+    bench.machine("abandon", "-y")
+    bench.seen()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    base, target = bench.machine.ids()
+    env = bench.env
+    assert (env.good, env.trial, env.tries, env.canary) == (base, target, 2, "1")
+    assert bench.machine.status()["default"] == base
+    bench.machine("promote")
+    assert (bench.env.good, bench.env.trial, bench.env.tries) == (target, "", 0)
+    bench.machine("activate", "--once", base, "-y")
+    assert (bench.env.once, bench.env.good) == (base, target)
+
+
+@pytest.mark.parametrize("role", ["target", "base"])
+def test_what_is_not_as_sealed_is_not_armed(bench: Bench, role: str) -> None:
+    """The pivot: the target's kernel is read again, and that of the base to fall back to."""
+    bench.machine("init", "-y")
+    bench.seen()
+    bench.machine("run", "--stage-only", "touch", "/usr/lib/marker")
+    base, target = bench.machine.ids()
+    damaged = {"base": base, "target": target}[role]
+    root = bench.machine.snaproot / f"environments/{damaged}/root"
+    binding.set_read_only(root, read_only=False)
+    with next((root / "boot").glob("vmlinuz-*")).open("ab") as image:
+        image.write(b"x")
+    binding.set_read_only(root, read_only=True)
+    assert damaged in bench.machine("activate", target, "-y", status=3).err
+    assert (bench.env.good, bench.env.trial) == (base, "")
+
+
+def test_a_lost_file_of_the_loader_is_written_anew(bench: Bench) -> None:
+    bench.machine("init", "-y")
+    bench.seen()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    base, target = bench.machine.ids()
+    for content in (None, b"", b"\0" * 1024, b"somebody else's"):
+        env = bench.home / "env"
+        env.unlink(missing_ok=True)
+        if content is not None:
+            env.write_bytes(content)
+        assert "loader's file is missing" in bench.machine("status", status=4).out
+        bench.machine("recover")
+        assert bench.env.good == base
+        assert bench.machine.status()["pending"]["phase"] == "staged"  # type: ignore[index]
+    assert target in bench.machine.ids()
+
+
+def test_an_esp_that_grub_does_not_start_from_is_refused_before_anything(bench: Bench) -> None:
+    bench.stub.unlink()
+    said = bench.machine("init", "-y", status=3).err
+    assert "EFI/VENDOR/grub.cfg" in said
+    assert not bench.machine.snaproot.exists()
+
+
+def test_a_system_without_a_loader_gets_one_later(bench: Bench) -> None:
+    plain = replace(bench.machine, options=("--sysroot", str(bench.machine.top)))
+    plain("init", "-y")
+    assert "hand over to it" in bench.machine("init", "-n").out
+    bench.machine("init", "-y")
+    assert bench.env.good == bench.machine.ids()[0]
+    assert "adopted already" in bench.machine.refused("init", "-y", status=77)
+    assert "the ESP (UUID=1234-ABCD) is not there" in plain.refused("status", status=3)
+
+
+def test_a_cut_adoption_is_taken_up_again(bench: Bench) -> None:
+    """The ESP cannot be written: the machine starts as before, and the next init goes on."""
+    blocked = bench.home
+    blocked.parent.mkdir(exist_ok=True)
+    blocked.write_text("in the way")
+    said = bench.machine("init", "-y", status=1).err
+    assert "starts as before" in said
+    assert bench.stub.read_text() == STUB
+    blocked.unlink()
+    bench.machine("init", "-y")
+    assert bench.env.good == bench.machine.ids()[0]
