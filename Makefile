@@ -10,11 +10,12 @@ help:
 	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
 	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 8 minutes'
 	@echo 'make check        the linters and the types alone'
+	@echo 'make machines     build images of Debian, and boot the trials that every CI run boots'
 	@echo 'make integration  everything on real filesystems, the slow tests too'
 	@echo 'make bench        measure, and write integration/RESULTS.md'
 	@echo 'make claims       what is claimed, and what shows it'
 	@echo 'make deb          the Debian packages, into dist/'
-	@echo 'make ci           what .ci/run runs: make demo, make test'
+	@echo 'make ci           what .ci/run runs: make demo, make test, make machines'
 	@echo 'make clean        remove what was made in this directory'
 
 ready:
@@ -25,6 +26,12 @@ demo: ready
 
 test: ready
 	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not slow and not machine' </dev/null
+
+images: ready
+	@$(ALIVE) $(PYTHON) -m integration.vm.images
+
+machines: images
+	@$(PYTEST) -n 2 --dist loadgroup -m starred integration </dev/null
 
 check: ready
 	@$(PYTHON) -m ruff check .
@@ -50,4 +57,4 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help ready demo test check integration bench claims deb ci clean
+.PHONY: help ready demo test images machines check integration bench claims deb ci clean

@@ -14,6 +14,7 @@ from pathlib import Path
 from integration import archive, debian, results
 from integration.beside import listing, startup
 from integration.bigroot import adopted, snaproot
+from integration.bootcosts import boot_side
 from integration.results import Section, ratio, seconds
 from integration.stopwatch import GB, Effort, silent, timed
 from snaproot.run import run
@@ -154,7 +155,7 @@ def _inside(root: Path) -> list[str]:
 
 
 SECTIONS: dict[str, Callable[[Effort], Section]] = {
-    section.__name__: section for section in (deployments, upgrade, listing, startup)
+    section.__name__: section for section in (deployments, upgrade, listing, startup, boot_side)
 }
 
 

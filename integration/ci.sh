@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run the README's two commands, say what each took, and add up what they counted.
+# Run the README's two commands and the starred machines, say what each took, and add up what they
+# counted.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -34,6 +35,8 @@ counted() {
 step 'installs' integration/prepare.sh
 step 'make demo' make --no-print-directory demo
 step 'make test' make --no-print-directory test
+step 'images of machines' make --no-print-directory images
+step 'make machines' make --no-print-directory machines
 echo "=== $(($(date +%s) - begun)) s in all"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$skipped" = 0 ] && [ "$passed" -gt 0 ]

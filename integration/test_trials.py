@@ -42,6 +42,7 @@ def with_unit(ends: str) -> Callable[[Path], None]:
 
 
 @pytest.mark.starred
+@pytest.mark.xdist_group("one machine")
 def test_a_typed_upgrade_is_tried_and_promoted() -> None:
     """a: typed, tried, green, promoted; the boot after that is no trial."""
     with adopted() as machine:
@@ -75,6 +76,7 @@ def test_a_typed_upgrade_is_tried_and_promoted() -> None:
 
 
 @pytest.mark.starred
+@pytest.mark.xdist_group("the other")
 def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated() -> None:
     """b: red, base, the reason; the same update is refused (3), a corrected one accepted."""
     with adopted() as machine:
@@ -103,6 +105,7 @@ def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated() -> None:
 
 
 @pytest.mark.starred
+@pytest.mark.xdist_group("the other")
 def test_a_kernel_panic_is_counted_and_left() -> None:
     """c: the kernel panics before there is any userspace; the counter alone brings the base."""
     with adopted() as machine:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from snaproot import adoption, areas
+from snaproot.config import Unknown
 from snaproot.errors import SnaprootError
 from snaproot.overview import Overview, look
 from snaproot.system import System
@@ -58,6 +59,7 @@ def examine(system: System) -> list[Finding]:
         _pointer(seen),
         *_sealed(system, seen),
         *_loader(seen, running=system.running),
+        *_trial(system),
         _space(system),
         *_areas(system),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
@@ -127,6 +129,17 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
         "and again, until somebody chooses the base by hand",
         "",
     )
+
+
+def _trial(system: System) -> Iterator[Finding]:
+    """Say where the safety net is off on purpose."""
+    trial = system.config.trial
+    if not (trial.revert and system.boot.reverts):
+        what = "reverting is switched off: a trial that is not good is told, and stays"
+        yield Finding(Level.LIMIT, "trials", what, "[trial] revert, or snaproot.norevert")
+    elif trial.unknown is Unknown.STAY:
+        what = "one that nobody could judge stays, unprotected"
+        yield Finding(Level.LIMIT, "trials", what, "[trial] unknown")
 
 
 def _space(system: System) -> Finding:

@@ -273,6 +273,22 @@ def test_a_shutdown_before_the_verdict_gives_the_attempt_back_once_a_boot() -> N
     assert not found.transaction.give_back()
 
 
+@pytest.mark.parametrize(
+    ("reaches", "said"), [(True, "2 of its boots got as far"), (False, "none of its boots got")]
+)
+def test_a_spent_counter_tells_how_far_the_trial_came(reaches: bool, said: str) -> None:
+    found = machine(counts=True)()
+    found.stage()
+    for _ in range(3):
+        found.boot()
+        if reaches or found.trial is None:
+            found.transaction.recover()
+            found.transaction.reached()
+            found.transaction.reached()
+    assert found.running == BASE
+    assert any(said in line[3] for line in FakeLog(found.disk).lines())
+
+
 def test_without_a_loader_that_counts_nothing_is_given_back() -> None:
     found = machine(counts=False)()
     found.stage()
