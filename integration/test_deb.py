@@ -19,11 +19,14 @@ pytestmark = pytest.mark.real
 OWN = re.compile(
     r"etc/snaproot$|usr/bin/snaproot$|usr/lib/snaproot/|usr/share/doc/snaproot/"
     r"|usr/share/man/man8/snaproot\.8\.gz$|usr/lib/systemd/system(/snaproot[^/]*)?$"
+    r"|usr/lib/systemd/system/multi-user\.target\.wants(/snaproot[^/]*)?$"
+    r"|usr/lib/systemd/system-generators(/snaproot[^/]*)?$"
     r"|usr/share/bash-completion/completions/snaproot$"
     r"|usr/share/zsh/vendor-completions/_snaproot$"
     r"|usr/share/fish/vendor_completions\.d/snaproot\.fish$"
 )
 PACKAGE_DATABASE = re.compile(r"var/lib/dpkg|var/log|var/cache/(apt|ldconfig)|var/lib/apt")
+GENERATOR = "usr/lib/systemd/system-generators/snaproot-generator"
 CONFIGURED = "install ok installed"
 TIME = 1_700_000_000
 
@@ -138,11 +141,14 @@ def test_everything_is_where_a_package_may_put_it(installed: Root) -> None:
 
 
 def test_owners_and_modes(package: Path) -> None:
+    programs = {"usr/bin/snaproot", "usr/lib/snaproot/boot", GENERATOR}
     for line in run(["dpkg-deb", "--contents", str(package)]).output.splitlines():
-        mode, owner, *_, name = line.split()
+        mode, owner, _, _, _, name, *link = line.split()
         expected = "drwxr-xr-x" if name.endswith("/") else "-rw-r--r--"
+        expected = "lrwxrwxrwx" if link else expected
         assert owner == "root/root", line
-        assert mode == ("-rwxr-xr-x" if name == "./usr/bin/snaproot" else expected), line
+        runs = name.removeprefix("./") in programs
+        assert mode == ("-rwxr-xr-x" if runs else expected), line
 
 
 def test_bytecode_is_there_before_the_root_is_sealed(installed: Root) -> None:

@@ -101,7 +101,7 @@ def _deadline(configured: float) -> float:
     JobTimeoutUSec counts from the start of the boot (systemd.unit(5)).
     """
     words = ["systemctl", "show", "--value", "--property=JobTimeoutUSec", "boot-complete.target"]
-    limit = _seconds(run([*words, "--timestamp=us"], check=False).output)
+    limit = _seconds(run(words, check=False).output)
     if limit is None:
         return configured
     return max(min(configured, limit - _uptime() - _MARGIN), 1.0)

@@ -9,7 +9,7 @@ from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, NewerFormat, SnaprootError
 from snaproot.filesystem import PathChange
 from snaproot.recovery import Decision, Do, recovered
-from snaproot.state import Deployment, LoaderView, Record
+from snaproot.state import Deployment, LoaderView, Record, Result
 from snaproot.system import System
 from snaproot.verdicts import Verdict
 
@@ -94,18 +94,30 @@ def look(system: System) -> Overview:
 def _edits(
     system: System, pending: Deployment | None, environments: Sequence[Environment]
 ) -> Sequence[PathChange]:
-    there = pending is not None and pending.target in {one.id for one in environments}
-    created = pending is not None and pending.created_target
-    return system.filesystem.edits(pending.target) if pending and there and created else ()
+    if pending is None or not pending.created_target:
+        return ()
+    if pending.target not in {one.id for one in environments}:
+        return ()
+    try:
+        return system.filesystem.edits(pending.target)
+    except SnaprootError:
+        if durable.holder(system.records.directory / "lock"):
+            return ()  # somebody is just removing it
+        raise
 
 
 def _left_behind(
     system: System, environments: Sequence[Environment]
 ) -> Mapping[str, Sequence[str]]:
-    """Name what targets that are gone had put below `/var`: services may have written to it."""
-    known = {one.id for one in environments}
-    gone = (id for id in system.applied.ids() if id not in known)
-    return {id: sorted(system.applied.files(id)) for id in gone}
+    """Name what reverted targets had put below `/var`: services may have written to it.
+
+    What was promoted once, and went later, has left nothing behind that is not in use.
+    """
+    gone = set(system.applied.ids()) - {one.id for one in environments}
+    if not gone:
+        return {}
+    good = {one.target for one in verdicts.read(system.log).verdicts if one.result == Result.GOOD}
+    return {id: sorted(system.applied.files(id)) for id in sorted(gone - good)}
 
 
 def _age(one: Environment) -> tuple[bool, str]:

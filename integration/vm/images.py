@@ -15,6 +15,8 @@ from integration.vm import esp
 from integration.vm import stock as debian_stock
 from integration.vm.guest import switched_on
 from integration.vm.stock import inside, opened, timed
+from snaproot.bootloader import envblock
+from snaproot.errors import SnaprootError
 from snaproot.run import Completed, run
 
 SUITE = "trixie"
@@ -48,9 +50,7 @@ def snaproot(top: Path, boot: Path, *words: str, check: bool = True) -> Complete
     """Run this checkout's snaproot on an opened disk: its top level, and its ESP's files."""
     command = [sys.executable, "-m", "snaproot", "--sysroot", str(top)]
     place = {"PYTHONPATH": str(_REPOSITORY)}
-    known = "--esp" in run([*command, "--help"], extra=place).output
-    home = ("--esp", str(boot)) if known else ()
-    return run([*command, *home, *words], extra=place, check=check)
+    return run([*command, "--esp", str(boot), *words], extra=place, check=check)
 
 
 def _named(kind: str, *content: bytes) -> str:
@@ -79,7 +79,12 @@ def _adopted(home: Path, made: Path) -> None:
         run(["fstrim", str(top)])
     with timed("adopted: a boot"), switched_on(home, disk, home / "vars.fd") as guest:
         guest.ready()
+        guest.run("systemctl is-system-running --wait", status=None)
         guest.off()
+    with esp.directory(disk, home / "esp") as boot:
+        found = envblock.parse((boot / "EFI/snaproot/env").read_bytes())
+        if found is None or not found.canary:
+            raise SnaprootError("the adopted machine was not started from its own menu")
     disk.rename(home / "disk.img")
 
 
