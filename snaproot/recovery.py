@@ -169,17 +169,9 @@ def _armed(s: Situation, pending: Deployment) -> Decision:
         return Decision(Do.BACK_TO_STAGED, f"something else disarmed {pending.target}")
     spent = s.loader.counts and s.loader.tries == 0
     if spent and s.booted == s.record.base and not s.skipped:
-        return Decision(Do.REVERT, _spent(pending), bad=True)
+        why = f"{pending.target} used all its tries without a verdict"
+        return Decision(Do.REVERT, why, bad=True)
     return _still_armed(s, pending)
-
-
-def _spent(pending: Deployment) -> str:
-    """Say how far the boots of a trial came, as far as anybody can know."""
-    why = f"{pending.target} used all its tries without a verdict"
-    reached = len(pending.trial_boots)
-    if reached == 0:
-        return f"{why}; none of its boots got as far as snaproot"
-    return f"{why}; {reached} of its boots got as far as snaproot, and no further"
 
 
 def _uncounted_boot(s: Situation, pending: Deployment) -> Decision:

@@ -141,14 +141,6 @@ class Transaction(Steps):
         self.recover()
         return self.ledger.load()
 
-    def reached(self) -> None:
-        """Note that a trial came as far as this: whoever reverts it later can say so."""
-        record = self.ledger.load()
-        pending = record.pending
-        counted = pending is not None and self.situation().in_trial_of(pending)
-        if pending and counted and self.boot.id not in pending.trial_boots:
-            self.ledger.save(record.tried(self.boot.id))
-
     def give_back(self) -> bool:
         """Give the attempt back that this boot was, unless a verdict or too many stand against it.
 

@@ -40,7 +40,6 @@ def recover(tell: Notice) -> int:
             return ExitCode.DONE
         with _locked(system, "recover"):
             taken = system.transaction.recover()
-            system.transaction.reached()
             if any(decision.do is Do.ROLL_FORWARD for decision in taken):
                 note_baseline(system)
             renew(system)
