@@ -77,6 +77,7 @@ class Guest:
         self._agent = process.agent
         self._asked = 0
         self._met = 0
+        self._seen = 0
 
     @property
     def serial(self) -> Stream:
@@ -88,8 +89,15 @@ class Guest:
         """Return the command line of every kernel that was started, the first one first."""
         return tuple(re.findall(_COMMAND_LINE, self.serial.text()))
 
-    def ready(self, seconds: float = BOOT) -> str:
-        """Wait until a system that was not yet met takes commands; return its boot id."""
+    def ready(self, seconds: float = BOOT, kernel: str = "") -> str:
+        """Wait until a system that was not yet met takes commands; return its boot id.
+
+        `kernel`: one that was started with this on its command line (a pattern); what ran before
+        it is not met.
+        """
+        if kernel:
+            self.serial.wait(rf"\] Command line: .*{kernel}", seconds, self._seen)
+            self._seen, self._met = self.serial.now, self._agent.now
         met = self._agent.wait(_READY, seconds, self._met)
         self._met = self._agent.now
         return met[1]

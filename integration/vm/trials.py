@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from integration import debian
 from integration.archive import Archive
 from integration.machine import Machine as Commands
 from integration.vm import images
-from integration.vm.guest import Guest, Machine, machine
+from integration.vm.guest import BOOT, Guest, Machine, machine
 from snaproot.bootloader import entry, envblock
 from snaproot.bootloader.envblock import Env
 from snaproot.environment import Environment, Standing
@@ -22,6 +22,9 @@ from snaproot.record import Records
 from snaproot.state import Phase, Record
 
 SETTLED = 240.0  # seconds that a verdict may take on a slow machine
+BACK = r"snaproot\.revert="
+"""On the command line of a base to which a trial was left."""
+
 CHANGE = ("run", "sh", "-c", "echo changed >/usr/lib/changed; echo changed >/var/lib/changed")
 
 
@@ -123,6 +126,57 @@ def always(disk: Off) -> None:
         boots = disk.entry(id)
         assert (disk.top / boots.kernel.lstrip("/")).stat().st_size
         assert (disk.top / boots.initramfs.lstrip("/")).stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """What a machine that is off will try, and what it has to come back to."""
+
+    base: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last verdict, and all that the console has shown."""
+
+    verdict: Mapping[str, object]
+    heard: str
+
+
+def armed(found: Machine, *damages: Callable[[Off], None], tries: int = 1) -> Armed:
+    """Stage and arm a change, and do to the trial what neither proof nor arming would let pass."""
+    with off(found, f"[trial]\ntries = {tries}\n") as disk:
+        disk(*CHANGE)
+        for damage in damages:
+            damage(disk)
+        return Armed(disk.record.base, disk.target)
+
+
+def returned(found: Machine, what: Armed, *, tries: int = 1, seconds: float = BOOT) -> Ended:
+    """Switch a machine on, and assert that it is back on the base after all its tries.
+
+    Nobody touches it: what is typed on the console or asked of the agent comes after that.
+    """
+    with found.boot() as guest:
+        guest.ready(seconds * (tries + 1), kernel=BACK)
+        told = settled(guest)
+        assert told["booted"] == told["base"] == told["default"] == what.base, told
+        assert lefts(guest) == [*map(str, reversed(range(tries))), ""]
+        guest.off()
+        heard = guest.serial.text()
+    with off(found) as disk:
+        assert disk.default == disk.record.base == what.base
+        assert disk.record.pending is None
+        assert what.target not in disk.environments
+    verdict = told["verdict"]
+    assert isinstance(verdict, dict)
+    return Ended(verdict, heard)
+
+
+def lefts(guest: Guest) -> list[str]:
+    """Say of every boot how many tries the loader left to the trial; nothing for no trial."""
+    return [arguments(line).get("snaproot.trial", "").rpartition(".")[2] for line in guest.boots]
 
 
 @contextmanager

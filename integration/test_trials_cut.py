@@ -1,0 +1,140 @@
+"""The plug is pulled in a trial, in a promotion, in a revert: each boot after that is a good one.
+
+That what must always hold does so on the disk as it was left, `off` asserts each time.
+"""
+
+from functools import partial
+
+import pytest
+
+from integration.vm.faults import STOPPED, asked, goes_on, stops
+from integration.vm.guest import BOOT, Machine
+from integration.vm.trials import (
+    BACK,
+    SETTLED,
+    Armed,
+    Off,
+    adopted,
+    arguments,
+    armed,
+    lefts,
+    off,
+    returned,
+    settled,
+)
+from snaproot.state import Phase
+
+pytestmark = pytest.mark.machine
+
+KERNEL = r"\] Command line: .*snaproot\.trial="
+WAITS = "echo 'testbed: stopped here' >/dev/console; sleep infinity"
+
+
+def test_a_power_cut_in_the_trial_counts() -> None:
+    """g: the plug is pulled as the kernel starts, and while the trial is judged."""
+    with adopted() as machine:
+        what = armed(machine, partial(asked, script=WAITS), tries=2)
+        for left, place in ((1, KERNEL), (0, STOPPED)):
+            pulled(machine, place)
+            with off(machine) as disk:
+                assert disk.env
+                assert (disk.env.good, disk.env.tries) == (what.base, left)
+                assert disk.record.pending
+                assert disk.record.pending.phase is Phase.ARMED
+        ended = returned(machine, what, tries=0)
+        assert "used all its tries" in str(ended.verdict["reason"])
+
+
+def test_a_power_cut_in_a_promotion_ends_in_a_proven_root() -> None:
+    """g: before the loader knows, it is reverted; after that, it is finished."""
+    with adopted() as machine:
+        what = armed(machine, partial(stops, verb="promote", where=BEFORE_THE_LOADER))
+        promotion_is_cut(machine, what)
+        ended = returned(machine, what, tries=0)
+        assert "its promotion was not durable" in str(ended.verdict["reason"])
+
+        what = armed(machine, partial(stops, verb="promote", where=AFTER_THE_LOADER))
+        promotion_is_cut(machine, what, good=what.target)
+        with machine.boot() as guest:
+            guest.ready()
+            found = settled(guest)
+            assert found["booted"] == found["base"] == found["default"] == what.target
+            assert "snaproot.trial" not in arguments(guest.boots[-1])
+            guest.off()
+        with off(machine) as disk:
+            assert disk.record.last == str(found["verdict"]["deployment"])  # type: ignore[index]
+            assert disk.env
+            assert disk.env.good == what.target
+
+
+BEFORE_THE_LOADER = "before bootloader.grub Grub settle 1"
+AFTER_THE_LOADER = "after bootloader.grub Grub settle 1"
+
+
+def promotion_is_cut(machine: Machine, what: Armed, good: str = "") -> None:
+    """Pull the plug where the trial stops while it is promoted; look at what is there.
+
+    `good` is what the loader boots then. The default has not moved yet.
+    """
+    pulled(machine, STOPPED)
+    with off(machine) as disk:
+        pending = disk.record.pending
+        assert pending
+        assert pending.phase is Phase.PROMOTING
+        assert disk.record.base == disk.default == what.base
+        assert disk.env
+        assert disk.env.good == (good or what.base)
+
+
+def test_a_power_cut_in_a_revert_ends_on_the_base() -> None:
+    """g: before the counter is spent; on the base, before what was created is deleted."""
+    with adopted() as machine:
+        what = armed(machine, red, partial(stops, verb="health", where=BEFORE_SPENDING), tries=2)
+        revert_is_cut(machine, what)
+        with off(machine) as disk:
+            stops(disk, "recover", "before filesystem.btrfs.backend Btrfs discard 1", what.base)
+        with machine.boot() as guest:
+            guest.serial.wait(rf"{BACK}[^\r]*\n(.*\n)*.*{STOPPED}", 3 * BOOT)
+            assert lefts(guest) == ["0", ""]
+            guest.pull()
+        with off(machine) as disk:
+            assert disk.record.pending
+            assert disk.record.pending.phase is Phase.REVERTING
+            assert disk.env
+            assert (disk.env.good, disk.env.trial) == (what.base, "")
+            goes_on(disk, "recover", what.base)
+        with machine.boot() as guest:
+            guest.ready()
+            found = settled(guest)
+            assert found["booted"] == found["base"] == found["default"] == what.base
+            assert found["verdict"]["result"] == "bad"  # type: ignore[index]
+            guest.off()
+        with off(machine) as disk:
+            assert what.target not in disk.environments
+
+
+BEFORE_SPENDING = "before bootloader.grub Grub leave 1"
+
+
+def red(disk: Off) -> None:
+    asked(disk, "echo the test says no; exit 1")
+
+
+def revert_is_cut(machine: Machine, what: Armed) -> None:
+    """Pull the plug where the trial stops before it spends its counter."""
+    pulled(machine, STOPPED)
+    with off(machine) as disk:
+        pending = disk.record.pending
+        assert pending
+        assert (pending.phase, pending.bad) == (Phase.REVERTING, True)
+        assert disk.default == what.base
+        assert disk.env
+        assert (disk.env.good, disk.env.tries) == (what.base, 1)
+
+
+def pulled(machine: Machine, place: str) -> None:
+    """Pull the plug once a boot of the trial has said so."""
+    with machine.boot() as guest:
+        guest.serial.wait(place, BOOT + SETTLED)
+        assert len(guest.boots) == 1
+        guest.pull()

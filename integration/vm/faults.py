@@ -1,0 +1,88 @@
+"""What is done to a trial on a powered-off disk: nothing that proving or arming would let pass."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from integration.vm.trials import Off
+from snaproot.filesystem.btrfs import binding
+
+STOPS = Path(__file__).with_name("stops.py")
+STOPPED = "testbed: stopped here"
+PYTHON = "usr/lib/snaproot/python/snaproot"
+
+
+@contextmanager
+def unsealed(disk: Off) -> Iterator[Path]:
+    """Yield the trial's root for writing, and seal it again."""
+    root = disk.layout.root(disk.target)
+    binding.set_read_only(root, read_only=False)
+    yield root
+    binding.set_read_only(root, read_only=True)
+
+
+def written(disk: Off, path: str, content: bytes) -> None:
+    """Replace a file of the trial's root, as a disk may."""
+    with unsealed(disk):
+        (disk.top / path.lstrip("/")).write_bytes(content)
+
+
+def removed(disk: Off, pattern: str) -> None:
+    """Remove files of the trial's root; there has to be one."""
+    with unsealed(disk) as root:
+        found = [*root.glob(pattern)]
+        assert found
+        for path in found:
+            path.unlink()
+
+
+def patched(disk: Off, module: str, old: str, new: str) -> None:
+    """Change the snaproot of the trial; its bytecode would be believed unseen."""
+    with unsealed(disk) as root:
+        path = root / PYTHON / module
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} is not once in {module}"
+        path.write_text(text.replace(old, new))
+        for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            compiled.unlink()
+
+
+def panics(disk: Off) -> None:
+    """Let the trial's kernel have no initramfs that it could use: it panics at once."""
+    written(disk, disk.entry(disk.target).initramfs, b"\0" * 4096)
+
+
+def argued(disk: Off, old: str, new: str) -> None:
+    """Change a kernel argument in the trial's boot entry."""
+    entry = disk.home / f"entries/{disk.target}.cfg"
+    text = entry.read_text()
+    assert text.count(old) == 1, text
+    entry.write_text(text.replace(old, new))
+
+
+def configured(disk: Off, path: str, text: str, id: str = "") -> Path:
+    """Write a file below the `/etc` of the trial, or of another; a script may be run."""
+    place = disk.layout.etc(id or disk.target) / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    place.chmod(0o755 if text.startswith("#!") else 0o644)
+    return place
+
+
+def asked(disk: Off, script: str) -> None:
+    """Add a health check that the trial has to pass."""
+    configured(disk, "snaproot/check/required.d/10-test.sh", f"#!/bin/sh\n{script}\n")
+
+
+def stops(disk: Off, verb: str, where: str, id: str = "") -> None:
+    """Let a unit's verb stop for ever at a call, such as `before bootloader.grub Grub settle 1`."""
+    configured(disk, "testbed/stops.py", STOPS.read_text(), id)
+    start = f"/usr/bin/python3 -IBS /etc/testbed/stops.py {verb} {where}"
+    drop_in = f"[Service]\nExecStart=\nExecStart={start}\n"
+    configured(disk, f"systemd/system/snaproot-{verb}.service.d/stops.conf", drop_in, id)
+
+
+def goes_on(disk: Off, verb: str, id: str) -> None:
+    """Let it stop no more."""
+    place = disk.layout.etc(id) / f"systemd/system/snaproot-{verb}.service.d/stops.conf"
+    place.unlink()
