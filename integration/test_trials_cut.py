@@ -7,13 +7,12 @@ from functools import partial
 
 import pytest
 
-from integration.vm.faults import STOPPED, asked, goes_on, stops
+from integration.vm.faults import STOPPED, asked, goes_on, red, stops
 from integration.vm.guest import BOOT, Machine
 from integration.vm.trials import (
     BACK,
     SETTLED,
     Armed,
-    Off,
     adopted,
     arguments,
     armed,
@@ -114,10 +113,6 @@ def test_a_power_cut_in_a_revert_ends_on_the_base() -> None:
 
 
 BEFORE_SPENDING = "before bootloader.grub Grub leave 1"
-
-
-def red(disk: Off) -> None:
-    asked(disk, "echo the test says no; exit 1")
 
 
 def revert_is_cut(machine: Machine, what: Armed) -> None:

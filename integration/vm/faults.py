@@ -74,6 +74,11 @@ def asked(disk: Off, script: str) -> None:
     configured(disk, "snaproot/check/required.d/10-test.sh", f"#!/bin/sh\n{script}\n")
 
 
+def red(disk: Off) -> None:
+    """Let the trial be found bad."""
+    asked(disk, "echo the test says no; exit 1")
+
+
 def stops(disk: Off, verb: str, where: str, id: str = "") -> None:
     """Let a unit's verb stop for ever at a call, such as `before bootloader.grub Grub settle 1`."""
     configured(disk, "testbed/stops.py", STOPS.read_text(), id)

@@ -13,6 +13,7 @@ from integration.archive import Archive
 from integration.machine import Machine as Commands
 from integration.vm import images
 from integration.vm.guest import BOOT, Guest, Machine, machine
+from integration.vm.qemu import Hardware
 from snaproot.bootloader import entry, envblock
 from snaproot.bootloader.envblock import Env
 from snaproot.environment import Environment, Standing
@@ -92,23 +93,26 @@ def _configured(settings: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def adopted() -> Iterator[Machine]:
+def adopted(hardware: Hardware | None = None) -> Iterator[Machine]:
     """Lend a machine that snaproot has adopted."""
-    with machine(images.adopted()) as found:
+    with machine(images.adopted(), hardware) as found:
         yield found
 
 
 @contextmanager
-def off(found: Machine, settings: str = "") -> Iterator[Off]:
+def off(found: Machine, settings: str = "", spoilt: str = "") -> Iterator[Off]:
     """Open the disk of a machine that is off, and look whether all holds that always must."""
     with found.opened() as (top, esp):
         disk = Off(top, esp, settings)
-        always(disk)
+        always(disk, spoilt)
         yield disk
 
 
-def always(disk: Off) -> None:
-    """Assert what must hold at every instant (I1, I2), on a disk as it was found."""
+def always(disk: Off, spoilt: str = "") -> None:
+    """Assert what must hold at every instant (I1, I2), on a disk as it was found.
+
+    `spoilt` is a trial that the scenario has made one that the loader cannot load.
+    """
     record, known = disk.record, disk.environments
     pending = record.pending
     promoting = {pending.target} if pending and pending.phase is Phase.PROMOTING else set()
@@ -120,7 +124,7 @@ def always(disk: Off) -> None:
     if env is None:
         return
     assert env.good in proven
-    for id in {env.good, env.trial if env.tries else env.good}:
+    for id in {env.good, env.trial if env.tries else env.good} - {spoilt}:
         assert known[id].complete
         assert known[id].sealed
         boots = disk.entry(id)
@@ -174,6 +178,14 @@ def returned(found: Machine, what: Armed, *, tries: int = 1, seconds: float = BO
     return Ended(verdict, heard)
 
 
+def reboots(guest: Guest) -> float:
+    """Wait until a trial is rejected, and return after how many seconds a reboot is asked for."""
+    guest.serial.wait("is rejected", BOOT + SETTLED)
+    judged = time.monotonic()
+    guest.serial.wait("is rejected(.*\n)*.*Stopp(ing|ed target) ", 20)
+    return time.monotonic() - judged
+
+
 def lefts(guest: Guest) -> list[str]:
     """Say of every boot how many tries the loader left to the trial; nothing for no trial."""
     return [arguments(line).get("snaproot.trial", "").rpartition(".")[2] for line in guest.boots]
@@ -191,7 +203,9 @@ def served(disk: Off) -> Iterator[Archive]:
 
 def status(guest: Guest) -> Mapping[str, object]:
     """Ask the guest's own snaproot."""
-    found = json.loads(guest.run("snaproot status --json", status=None).output)
+    answer = guest.run("snaproot status --json", status=None)
+    assert answer.output, answer
+    found = json.loads(answer.output)
     assert isinstance(found, dict)
     return found
 

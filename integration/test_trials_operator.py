@@ -1,0 +1,136 @@
+"""Trials with somebody present: who edits, looks, switches reverting off, and restarts."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from integration.vm import trials
+from integration.vm.faults import configured, red
+from integration.vm.guest import Guest
+from integration.vm.qemu import Hardware
+from integration.vm.trials import (
+    SETTLED,
+    Armed,
+    Off,
+    adopted,
+    armed,
+    lefts,
+    off,
+    settled,
+    status,
+)
+
+pytestmark = pytest.mark.machine
+
+TRIAL = r"snaproot\.trial="
+COST = """\
+took() { local begun=$(date +%s%N); "$@" >/run/took; echo $((($(date +%s%N) - begun) / 1000000)); }
+export PYTHONPATH=/usr/lib/snaproot/python
+for round in 1 2 3; do took python3 -c 'import typer, rich'; done | sort -n | head -1
+unset PYTHONPATH
+for round in 1 2 3; do took snaproot health check --once --json; done | sort -n | head -1
+sed -n 's/^ *"milliseconds": \\([0-9]*\\).*/\1/p' /run/took | sort -n | tail -1
+"""
+
+
+def test_edits_of_the_base_are_named_before_they_are_left() -> None:
+    """By `status`, by the message at login and at the reboot; then the trial, and what it costs."""
+    with adopted(Hardware(watchdog=True)) as machine:
+        with off(machine) as disk:
+            disk("run", "--stage-only", *trials.CHANGE[1:])
+            target = disk.target
+        with machine.boot() as guest:
+            guest.ready()
+            guest.run("echo here >/etc/edited; echo 192.0.2.1 other >>/etc/hosts")
+            guest.run(f"snaproot -y activate {target}")
+            found = status(guest)
+            assert [edit["path"] for edit in listed(found, "edits")] == [
+                "/etc/edited",
+                "/etc/hosts",
+            ]
+            assert "/etc/edited, /etc/hosts" in guest.run("snaproot status").output
+            assert "2 edits in /etc are not in the trial" in guest.login()
+            since = guest.serial.now
+            guest.start("systemctl reboot")
+            guest.serial.wait(
+                f"{target} is booted next, without these edits: /etc/edited", 60, since
+            )
+            guest.ready(kernel=TRIAL)
+            watched = "systemctl show --value --property=RuntimeWatchdogUSec"
+            assert guest.run(watched).output == "1min\n"
+            guest.run("test ! -e /etc/edited")
+            found = settled(guest)
+            assert found["booted"] == found["base"] == target
+            trials.sound(guest)
+            costs(guest)
+            guest.off()
+
+
+def costs(guest: Guest) -> None:
+    """Assert what a health check may cost beyond its slowest probe."""
+    importing, checking, slowest = map(int, guest.run(COST, seconds=300).output.split())
+    print(f"health check {checking} ms, its slowest probe {slowest} ms, imports {importing} ms")
+    assert checking <= 3 * importing + slowest
+
+
+def test_a_red_trial_may_stay_and_gets_its_attempts_back() -> None:
+    """By configuration, then by the kernel's argument; twice a restart is not counted."""
+    with adopted() as machine:
+        what = armed(machine, red, unreverted, tries=2)
+        with machine.boot() as guest:
+            guest.ready()
+            stays(guest, what)
+            assert "this is a trial" in guest.login()
+            restarted(guest)
+            stays(guest, what)
+            by_argument(guest, what.target)
+            restarted(guest)
+            stays(guest, what)
+            shown = guest.run("systemctl show --value --property=OnFailure boot-complete.target")
+            assert shown.output.strip() == ""
+            assert lefts(guest) == ["1", "1", "1"]
+            guest.off()
+        with off(machine) as disk:
+            assert disk.record.pending
+            assert disk.record.pending.attempts_given_back == 2
+            assert disk.env
+            assert disk.env.tries == 1
+            disk("abandon")
+            assert disk.env.good == what.base
+
+
+def unreverted(disk: Off) -> None:
+    configured(disk, "snaproot/snaproot.toml", "[trial]\nrevert = false\n")
+
+
+def by_argument(guest: Guest, target: str) -> None:
+    """Switch reverting off by the kernel's argument alone."""
+    entry = f"/boot/efi/EFI/snaproot/entries/{target}.cfg"
+    guest.run(
+        f"rm /etc/snaproot/snaproot.toml; sed -i \"s/ 'root=/ 'snaproot.norevert'&/\" {entry}"
+    )
+
+
+def stays(guest: Guest, what: Armed) -> None:
+    """Assert that the red trial is told, and goes on."""
+    since = guest.serial.text().rindex("] Command line: ")
+    guest.serial.wait("not reverted, as reverting is switched off", SETTLED, since)
+    found = status(guest)
+    pending = found["pending"]
+    assert isinstance(pending, dict)
+    assert (found["booted"], found["base"]) == (what.target, what.base)
+    assert (pending["phase"], found["tries_left"]) == ("armed", 1)
+    guest.run("systemctl is-active --wait boot-complete.target")
+
+
+def restarted(guest: Guest) -> None:
+    since = guest.serial.now
+    guest.start("systemctl reboot")
+    guest.serial.wait("this boot is not counted", 60, since)
+    guest.ready(kernel=TRIAL)
+
+
+def listed(found: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    value = found[name]
+    assert isinstance(value, list)
+    return value
