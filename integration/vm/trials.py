@@ -59,7 +59,8 @@ class Off:
 
     @property
     def env(self) -> Env | None:
-        return envblock.parse((self.home / "env").read_bytes())
+        path = self.home / "env"
+        return envblock.parse(path.read_bytes()) if path.exists() else None
 
     @property
     def environments(self) -> Mapping[str, Environment]:
