@@ -162,15 +162,17 @@ def _promoting(s: Situation, pending: Deployment) -> Decision:
 
 def _armed(s: Situation, pending: Deployment) -> Decision:
     if s.in_trial_of(pending):
-        return Decision(Do.JUDGE, f"this boot is the trial of {pending.target}")
+        why = f"this boot is the trial of {pending.target}"
+        return Decision(Do.JUDGE if s.boot_id in pending.trial_boots else Do.NOTE_TRIAL, why)
     if not s.loader.counts and s.booted == pending.target and s.boot_id != pending.boot_id:
         return _uncounted_boot(s, pending)
     if not s.has(pending):
         return Decision(Do.BACK_TO_STAGED, f"something else disarmed {pending.target}")
     spent = s.loader.counts and s.loader.tries == 0
     if spent and s.booted == s.record.base and not s.skipped:
-        why = f"{pending.target} used all its tries without a verdict"
-        return Decision(Do.REVERT, why, bad=True)
+        ran = len(pending.trial_boots) or "none"
+        why = f"used all its tries without a verdict; snaproot ran in {ran} of its boots"
+        return Decision(Do.REVERT, f"{pending.target} {why}", bad=True)
     return _still_armed(s, pending)
 
 

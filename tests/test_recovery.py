@@ -133,7 +133,7 @@ def promoting(s: Situation, d: Deployment, _trial: str | None) -> Expected:
 def armed(s: Situation, d: Deployment, trial: str | None) -> Expected:
     target_booted, counts = s.booted == d.target, s.loader.counts
     if target_booted and trial == d.id:
-        return do(Do.JUDGE)
+        return do(Do.JUDGE if s.boot_id in d.trial_boots else Do.NOTE_TRIAL)
     if not counts and target_booted and s.boot_id != d.boot_id:
         if s.boot_id in d.trial_boots:
             return do(Do.JUDGE)
@@ -206,6 +206,22 @@ def after(s: Situation, d: Decision) -> Situation:
     goods = {Do.REWRITE_LOADER: d.good, Do.FINISH_REVERT: base, Do.ROLL_FORWARD: TARGET}
     record = steps[d.do](s.record)
     return settled(s, goods[d.do], record) if d.do in goods else replace(s, record=record)
+
+
+@pytest.mark.parametrize(
+    ("boots", "said"),
+    [((), "none of its boots"), ((FIRST_BOOT,), "1 of its boots")],
+)
+def test_a_spent_counter_says_how_far_the_boots_came(boots: tuple[str, ...], said: str) -> None:
+    pending = deployment(Phase.ARMED, trial_boots=boots)
+    situation = Situation(
+        record=Record(base=BASE, pending=pending),
+        booted=BASE,
+        loader=LoaderView(counts=True, good=BASE, trial=TARGET, deployment=OURS),
+        default=BASE,
+        boot_id=SECOND_BOOT,
+    )
+    assert recovered(situation).why.endswith(f"without a verdict; snaproot ran in {said}")
 
 
 def is_armed(d: Deployment | None) -> bool:
