@@ -127,5 +127,5 @@ def test_a_kernel_panic_is_counted_and_left() -> None:
             found = settled(guest)
             assert found["booted"] == found["base"] == base
             assert lefts(guest) == ["0", ""]
-            assert "all its tries" in str(found["verdict"])
+            assert "snaproot ran in none of its boots" in str(found["verdict"])
             guest.off()
