@@ -8,7 +8,7 @@ from snaproot import durable
 from snaproot.additions import apply
 from snaproot.errors import SnaprootError
 from snaproot.health import baseline, suite
-from snaproot.health.runner import check
+from snaproot.health.runner import insist
 from snaproot.health.scripts import run_after
 from snaproot.health.suite import Places
 from snaproot.run import run
@@ -31,7 +31,7 @@ def observe(system: System, tell: Notice) -> Verdict:
         record=system.records.load,
         places=Places(written=(*Places().written, directory)),
     )
-    report = check(probes, _deadline(limits.deadline_seconds), parallel=limits.parallel)
+    report = insist(probes, _deadline(limits.deadline_seconds), parallel=limits.parallel)
     for finding in report.findings:
         if finding.result is not Result.GOOD:
             tell(f"{finding.probe} ({finding.severity}) is {finding.result}: {finding.reason}")

@@ -274,7 +274,8 @@ def test_a_shutdown_before_the_verdict_gives_the_attempt_back_once_a_boot() -> N
 
 
 @pytest.mark.parametrize(
-    ("reaches", "said"), [(True, "snaproot ran in 2 of its boots"), (False, "snaproot ran in none of its")]
+    ("reaches", "said"),
+    [(True, "snaproot ran in 2 of its boots"), (False, "snaproot ran in none of its")],
 )
 def test_a_spent_counter_tells_how_far_the_trial_came(reaches: bool, said: str) -> None:
     found = machine(counts=True)()

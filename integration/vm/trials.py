@@ -1,6 +1,7 @@
 """What scenarios of trials have in common: a disk that is looked at, and what must always hold."""
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -197,6 +198,7 @@ def served(disk: Off) -> Iterator[Archive]:
     """Put a package archive into the machine's /srv, and make it the base's only one."""
     with tempfile.TemporaryDirectory() as work:
         place = disk.layout.areas / "srv/archive"
+        shutil.rmtree(place, ignore_errors=True)
         made = Archive.create(place, Path(work), debian.raw(images.SUITE))
         made.install(disk.layout.root(disk.record.base))
         yield made

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from snaproot.health import Finding, Probe, Report, Result, Severity, judge
@@ -43,6 +44,25 @@ def check(
             else:
                 told(str(event["probe"]), None)
     return judge([found.get(probe.name) or _lost(probe) for probe in probes])
+
+
+def insist(
+    probes: Sequence[Probe], deadline: float, *, parallel: int = 4, pause: float = 5.0
+) -> Report:
+    """Ask, and ask again what nobody could answer, for `deadline` seconds, every `pause` of them.
+
+    A no is a no at once; only time tells silence from a machine that is slow.
+    """
+    until = time.monotonic() + deadline
+    report = check(probes, deadline, parallel=parallel)
+    while report.result is Result.UNKNOWN and until - time.monotonic() > pause:
+        time.sleep(pause)
+        silent = {found.probe for found in report.findings if found.result is Result.UNKNOWN}
+        again = [replace(probe, after=()) for probe in probes if probe.name in silent]
+        asked = check(again, until - time.monotonic(), parallel=parallel)
+        later = {found.probe: found for found in asked.findings}
+        report = judge([later.get(found.probe, found) for found in report.findings])
+    return report
 
 
 def _check_order(probes: Sequence[Probe]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from snaproot.health import Finding, Outcome, Probe, Result, Severity
-from snaproot.health.runner import check
+from snaproot.health.runner import check, insist
 from tests.health.asking import answer, survivors, zombies
 
 GOOD = Outcome(Result.GOOD, "yes")
@@ -121,6 +121,28 @@ def test_the_last_answer_counts_when_the_attempts_are_used(tmp_path: Path) -> No
     probe = Probe("p", by_turns(tmp_path / "n", unknown, BAD, GOOD), retries=1)
     (found,) = check([probe], 20).findings
     assert (found.result, found.attempts) == (Result.BAD, 2)
+
+
+UNKNOWN = Outcome(Result.UNKNOWN, "?")
+
+
+def test_what_nobody_could_answer_is_asked_until_somebody_can(tmp_path: Path) -> None:
+    slow = by_turns(tmp_path / "n", UNKNOWN, UNKNOWN, GOOD, BAD)
+    probes = [Probe("good", always(GOOD)), Probe("slow", slow, after=("good",))]
+    report = insist(probes, 20, pause=0.05)
+    assert report.result is Result.GOOD
+    assert [found.probe for found in report.findings] == ["good", "slow"]
+
+
+def test_a_no_is_not_asked_again(tmp_path: Path) -> None:
+    probes = [Probe("no", by_turns(tmp_path / "n", BAD, GOOD)), Probe("?", always(UNKNOWN))]
+    assert insist(probes, 20, pause=0.05).result is Result.BAD
+
+
+def test_at_the_deadline_unknown_is_what_it_is() -> None:
+    begun = time.monotonic()
+    assert insist([Probe("?", always(UNKNOWN))], 0.5, pause=0.1).result is Result.UNKNOWN
+    assert 0.3 < time.monotonic() - begun < 2
 
 
 def nap() -> Outcome:
@@ -250,7 +272,7 @@ def test_nothing_survives_the_runner(number: signal.Signals, tmp_path: Path) -> 
     mark = f"snaproot-test-{os.getpid()}-{tmp_path.name}"
     code = f"""
 from snaproot.health import Probe
-from snaproot.health.runner import check
+from snaproot.health.runner import check, insist
 from tests.health.test_runner import hang, spawning
 check([Probe("p", spawning({mark!r}, then=hang), timeout=50)], 50)
 """
