@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from integration.powercut import Tape, mounted, recorded, write
@@ -47,12 +47,26 @@ class Code:
     records: type[Records] = Records
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted(System):
+    """A system whose operations are those of the code that is looked at, in a boot of its own."""
+
+    operations: Transaction
+
+    @property
+    def transaction(self) -> Transaction:
+        return self.operations
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A system that was booted."""
 
     system: System
-    transaction: Transaction
+
+    @property
+    def transaction(self) -> Transaction:
+        return self.system.transaction
 
     @property
     def filesystem(self) -> Filesystem:
@@ -129,7 +143,8 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
             quarantine=system.quarantine,
         )
         ours = replace(system, filesystem=filesystem, bootloader=loader, records=records)
-        yield Machine(ours, transaction)
+        kept = {one.name: getattr(ours, one.name) for one in fields(System)}
+        yield Machine(Booted(**kept, operations=transaction))
 
 
 # -- the story ------------------------------------------------------------------------------------
