@@ -149,8 +149,74 @@ def test_a_system_without_a_loader_gets_one_later(bench: Bench) -> None:
     assert "hand over to it" in bench.machine("init", "-n").out
     bench.machine("init", "-y")
     assert bench.env.good == bench.machine.ids()[0]
-    assert "adopted already" in bench.machine.refused("init", "-y", status=77)
+    assert "adopted already" in plain.refused("init", "-y", status=77)
     assert "the ESP (UUID=1234-ABCD) is not there" in plain.refused("status", status=3)
+
+
+def test_what_grub_install_took_away_is_given_back(bench: Bench) -> None:
+    bench.machine("init", "-y")
+    bench.seen()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    _, target = bench.machine.ids()
+    bench.stub.write_text(STUB)
+    assert "a deployment is pending" in bench.machine("init", "-y", status=3).err
+    bench.machine("promote")
+    bench.machine("init", "-y")
+    assert bench.stub.read_text().startswith("source /EFI/snaproot/grub.cfg\n")
+    assert bench.env.good == target
+
+
+def test_the_home_of_another_system_is_refused(bench: Bench) -> None:
+    bench.machine("init", "-y")
+    (base,) = bench.machine.ids()
+    entry = bench.home / f"entries/{base}.cfg"
+    uuid = entry.read_text().split("--set=root '")[1][:36]
+    entry.write_text(entry.read_text().replace(uuid, "00000000-1111-2222-3333-444444444444"))
+    assert "belongs to another system" in bench.machine.refused("status", status=3)
+
+
+def test_an_esp_that_the_machine_could_not_find_is_refused(bench: Bench) -> None:
+    table = bench.machine.top / "@/etc/fstab"
+    kept = [line for line in table.read_text().splitlines() if "vfat" not in line]
+    table.write_text("\n".join(kept) + "\n")
+    assert "nothing says which device" in bench.machine("init", "-y", status=3).err
+    assert not bench.machine.snaproot.exists()
+
+
+def test_what_worked_is_not_made_anew_from_settings(bench: Bench) -> None:
+    """An argument that does not work is tried with the next target; its fallback is as proven."""
+    bench.machine("init", "-y")
+    bench.seen()
+    (base,) = bench.machine.ids()
+    proven = (bench.home / f"entries/{base}.cfg").read_text()
+    settings = bench.machine.snaproot / f"environments/{base}/root/etc/default/grub"
+    for argument in ("mem=64M", "dyndbg='file"):
+        settings.write_text(f'GRUB_CMDLINE_LINUX="{argument}"\n')
+        bench.machine("recover")
+        assert (bench.home / f"entries/{base}.cfg").read_text() == proven
+    assert "dyndbg" in bench.machine("run", "touch", "/usr/lib/marker", status=3).err
+    settings.write_text('GRUB_CMDLINE_LINUX="mem=64M"\n')
+    bench.machine("abandon", "-y")
+    bench.machine("run", "touch", "/usr/lib/marker")
+    _, target = bench.machine.ids()
+    assert "mem=64M" in (bench.home / f"entries/{target}.cfg").read_text()
+    assert (bench.home / f"entries/{base}.cfg").read_text() == proven
+
+
+def test_a_choice_that_cannot_be_armed_is_forgotten(bench: Bench) -> None:
+    bench.machine("init", "-y")
+    bench.seen()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    base, target = bench.machine.ids()
+    bench.machine("promote")
+    root = bench.machine.snaproot / f"environments/{base}/root"
+    binding.set_read_only(root, read_only=False)
+    with next((root / "boot").glob("vmlinuz-*")).open("ab") as image:
+        image.write(b"x")
+    binding.set_read_only(root, read_only=True)
+    assert base in bench.machine("rollback", "-y", status=3).err
+    assert bench.machine.status()["pending"] is None
+    assert bench.env.good == target
 
 
 def test_a_cut_adoption_is_taken_up_again(bench: Bench) -> None:

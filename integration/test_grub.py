@@ -9,9 +9,8 @@ import pytest
 
 from integration import grubemu
 from integration.grubemu import Outcome
-from snaproot.bootloader import Bootable, Trial, envblock
+from snaproot.bootloader import HOME, Bootable, Trial, envblock
 from snaproot.bootloader import settings as settings_text
-from snaproot.bootloader.stub import HOME
 from snaproot.run import run
 from tests.bootloader.grubhome import INITRAMFS, KERNEL, UUID, GrubHome
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.real
 HEAD = b"# GRUB Environment Block\n"
 ARMED = {"good": "b1", "trial": "b2", "deployment": "d1", "tries": "2", "canary": "0"}
 SAFETY = (
-    "panic=10 oops=panic softlockup_panic=1 systemd.crash_action=reboot systemd.crash_reboot=1 "
+    "panic=10 oops=panic systemd.crash_action=reboot systemd.crash_reboot=1 "
     "systemd.watchdog_sec=60 rd.shell=0 rd.emergency=reboot noresume"
 )
 ORIGINAL = f"""\

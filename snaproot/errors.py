@@ -41,6 +41,10 @@ class Refused(SnaprootError):
     exit_code = ExitCode.REFUSED
 
 
+class NotAdopted(Refused):
+    """No system of snaproot's; its package may be installed on any other."""
+
+
 class NeedsRecovery(SnaprootError):
     """An interrupted or damaged state that `snaproot recover` has to settle first."""
 

@@ -51,9 +51,14 @@ def rootflags(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _value(raw: str, values: Mapping[str, str]) -> str:
-    """Take the quotes off one value; in single quotes nothing is put in (sh(1))."""
+    """Take the quotes off one value; in single quotes nothing is put in (sh(1)).
+
+    What a command would have to say is left out, whole.
+    """
     if raw.startswith("'"):
         return raw[1:].partition("'")[0]
+    if "$(" in raw or "`" in raw:
+        return ""
     filled = _VARIABLE.sub(lambda match: values.get(match[1] or match[2], ""), raw)
     try:
         words = shlex.split(filled, comments=True)

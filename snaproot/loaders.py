@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from snaproot import durable, mounts
+from snaproot.bootloader import HOME, entry, envblock
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Pointer
 
 FORMAT = 1
 NAME = "loader.json"
-HOME = "EFI/snaproot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def load(directory: Path) -> Loader | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NeedsRecovery(
             f"{path} cannot be read ({error}); nothing was changed",
-            hint="write it anew: init --esp DIR",
+            hint="snaproot init --esp DIR writes it anew",
         ) from error
 
 
@@ -61,6 +61,21 @@ def esp(loader: Loader, given: Path | None) -> Iterator[Path]:
         return
     with mounts.esp(loader.esp) as found:
         yield _checked(found)
+
+
+def check_is_of(home: Path, filesystem: str) -> None:
+    """Raise Refused where what a home boots by default is on another filesystem (its UUID)."""
+    try:
+        env = envblock.parse((home / "env").read_bytes())
+        text = (home / f"entries/{env.good}.cfg").read_text(errors="replace") if env else ""
+    except OSError:
+        return  # damaged, which recovery mends
+    found = entry.parse(text)
+    if found is not None and found.filesystem != filesystem:
+        raise Refused(
+            f"{home} belongs to another system, on {found.filesystem}; nothing was changed",
+            hint="name this system's own ESP with --esp DIR",
+        )
 
 
 def _checked(place: Path) -> Path:

@@ -62,6 +62,13 @@ def device_of(path: Path) -> Path:
     return Path(run(words).output.strip().splitlines()[-1])
 
 
+def uuid_at(place: Path) -> str:
+    """Name the UUID of the FAT filesystem that is mounted right here; empty if there is none."""
+    found = run(["findmnt", "--noheadings", "--output", "FSTYPE,UUID", str(place)], check=False)
+    kind, _, uuid = found.output.strip().partition(" ")
+    return uuid.strip() if kind in {"vfat", "msdos"} else ""
+
+
 def kind_of(path: Path) -> str:
     """Name the filesystem type that `path` is on, as findmnt(8) does."""
     found = run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)])

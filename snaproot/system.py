@@ -11,10 +11,10 @@ from pathlib import Path
 from snaproot import additions, cmdline, config, durable, loaders, mounts, verdicts
 from snaproot.additions import Applied
 from snaproot.booting import bootable
-from snaproot.bootloader import Bootloader
+from snaproot.bootloader import HOME, Bootloader
 from snaproot.cmdline import CommandLine
 from snaproot.config import Backend, Config
-from snaproot.errors import Refused, SnaprootError
+from snaproot.errors import NotAdopted, Refused, SnaprootError
 from snaproot.filesystem import Filesystem
 from snaproot.loaders import Loader
 from snaproot.packages import PackageManager, detect
@@ -64,6 +64,11 @@ class System:
         )
 
     @property
+    def reverts(self) -> bool:
+        """Tell whether a verdict that is not good is carried out."""
+        return self.config.trial.revert and self.boot.reverts
+
+    @property
     def applied(self) -> Applied:
         """What additions were put below `/var`, for which target."""
         return Applied(self.records.directory / additions.NAME)
@@ -90,7 +95,7 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
         raise Refused(f"{place} is no directory", hint="mount -o subvolid=5 DEVICE DIR")
     kind = mounts.kind_of(place)
     if kind != "btrfs":
-        raise Refused(
+        raise NotAdopted(
             f"{place} is on {kind or 'no filesystem'}, not on Btrfs; nothing was changed",
             hint="snaproot needs a copy-on-write root",
         )
@@ -125,8 +130,9 @@ def _wired(
     layout, settings = Layout(top), config.load()
     said = _command_line() if running else CommandLine()
     filesystem = Btrfs(layout, Path("/") if running else None)
-    chosen = _chosen_loader(settings, layout.record)
-    home = held.enter_context(loaders.esp(chosen, esp)) / loaders.HOME if chosen else None
+    home = _home(held, _chosen_loader(settings, layout.record), esp, running=running)
+    if home is not None:
+        loaders.check_is_of(home, filesystem.uuid)
     return System(
         config=settings,
         top=top,
@@ -146,7 +152,7 @@ def _check_adopted(top: Path, *, running: bool) -> None:
     if is_adopted(top):
         return
     what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
-    raise Refused(
+    raise NotAdopted(
         f"{what} is not adopted; nothing was changed",
         hint=f"to see what adopting it would do: snaproot {where}init -n",
     )
@@ -157,6 +163,20 @@ def _chosen_loader(settings: Config, record: Path) -> Loader | None:
     if settings.bootloader.backend is Backend.POINTER:
         return None
     return loaders.load(record)
+
+
+def _home(
+    held: ExitStack, chosen: Loader | None, esp: Path | None, *, running: bool
+) -> Path | None:
+    """Find the loader's home. A device's name means another device on another machine."""
+    if chosen is None:
+        return None
+    if not running and esp is None and chosen.esp.startswith("/dev/"):
+        raise Refused(
+            f"this system's ESP is {chosen.esp} on its own machine; nothing was changed",
+            hint="name it here with --esp DIR",
+        )
+    return held.enter_context(loaders.esp(chosen, esp)) / HOME
 
 
 def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bootloader:

@@ -7,7 +7,7 @@ from snaproot.adoption.decisions import AreaPlan, How, Nested, Places, Policy
 from snaproot.adoption.places import Layout, is_tool
 from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import AdoptionPlan, SwapMove
-from snaproot.loaders import HOME
+from snaproot.bootloader import HOME
 
 _MIB = 1 << 20
 
@@ -101,7 +101,7 @@ def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
 
 
 def _loader_steps(made: AdoptionPlan) -> Iterator[str]:
-    yield f"Write the loader's home, {made.esp}/{HOME}: {made.id} is its good entry."
+    yield f"Write the loader's home, {made.esp}/{HOME}: the base is its good entry."
     yield "Make the grub.cfg that GRUB reads first hand over to it, last."
 
 

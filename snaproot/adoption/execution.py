@@ -140,7 +140,8 @@ def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> Non
         Btrfs(layout, None).set_default(plan.id)
     if plan.esp:
         report("set up the boot loader")
-        loading.set_up(plan, layout)
+        with durable.locked(layout.record / "lock", "snaproot init"):
+            loading.set_up(plan, layout)
     report("tidy up")
     _clear(top)
     report("remember that it is adopted")

@@ -73,12 +73,11 @@ class ActiveSwap:
 class Adopted:
     """What an earlier adoption left; `unfinished` names the BE that is still to be the default.
 
-    `base` is the one that is, and `loader` tells whether a boot loader was set up.
+    `first` is the one that adoption made.
     """
 
     unfinished: str = ""
-    base: str = ""
-    loader: bool = False
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,23 @@
 from functools import partial
 from pathlib import Path
 
-from snaproot import fstab, loaders
+from snaproot import fstab, loaders, mounts
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan
 from snaproot.booting import bootable
-from snaproot.bootloader import settings, stub
+from snaproot.bootloader import HOME, settings, stub
 from snaproot.bootloader.grub import Grub
+from snaproot.errors import Refused
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.inside import Inside
 from snaproot.loaders import Loader
+from snaproot.record import Records
 
-_GRUB_CFG = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+_GRUB_CFG = tuple(
+    f"/boot/{place}/{name}.cfg" for place in ("grub", "grub2") for name in ("grub", "custom")
+)
+"""The menu, and what it sources: a password may be in either."""
+_FAT = ("vfat", "auto", "msdos")
 _ESP = ("/boot/efi", "/efi", "/boot")
 
 
@@ -21,6 +27,7 @@ def check(esp: Path, original: Path) -> None:
     """Raise Refused where this ESP, or the menu that it leads to, could not be taken over."""
     stub.find(esp)
     _settings(Inside(original))
+    _device(_text(Inside(original), "/etc/fstab"), esp)
 
 
 def set_up(plan: AdoptionPlan, layout: Layout) -> None:
@@ -29,18 +36,19 @@ def set_up(plan: AdoptionPlan, layout: Layout) -> None:
     Raises Refused where the ESP has no GRUB that could hand over, SnaprootError where it cannot be
     written. May be repeated after a cut at any point.
     """
-    filesystem, esp = Btrfs(layout, None), Path(plan.esp)
+    filesystem, esp, base = Btrfs(layout, None), Path(plan.esp), _base(layout)
     said = _settings(Inside(filesystem.place(ORIGINAL).root))
     flush = partial(loaders.flush, filesystem, esp)
-    grub = Grub(esp / loaders.HOME, partial(bootable, filesystem), flush, None)
-    stub.establish(esp, said, grub, plan.id)
-    adopted = Inside(filesystem.place(plan.id).root)
-    loaders.save(layout.record, Loader("grub", _device(_text(adopted, "/etc/fstab"))))
+    grub = Grub(esp / HOME, partial(bootable, filesystem), flush, None)
+    table = _text(Inside(filesystem.place(base).root), "/etc/fstab")
+    loader = Loader("grub", _device(table, esp))
+    stub.establish(esp, said, grub, base)
+    loaders.save(layout.record, loader)
 
 
 def _settings(original: Inside) -> str:
     """Take over what the original's menu is like: console, time, password."""
-    menu = next(filter(None, (_text(original, name) for name in _GRUB_CFG)), "")
+    menu = "".join(_text(original, name) for name in _GRUB_CFG)
     return settings.render(menu, _text(original, "/etc/default/grub"))
 
 
@@ -50,7 +58,30 @@ def _text(inside: Inside, path: str) -> str:
     return inside.locate(path).read_text(encoding="utf-8", errors="replace")
 
 
-def _device(table: str) -> str:
-    """Find how fstab(5) names the ESP; "" where it does not."""
-    entries = (entry for entry in fstab.parse(table) if entry.type == "vfat")
-    return next((e.spec.replace('"', "") for e in entries if e.file.rstrip("/") in _ESP), "")
+def _base(layout: Layout) -> str:
+    """Name what the loader has to boot. Raises Refused while a deployment is under way."""
+    record = Records(layout.record).load()
+    if record.work is not None or record.pending is not None:
+        raise Refused(
+            "a deployment is pending, which writing the loader's home would disarm; "
+            "nothing was changed",
+            hint="promote or abandon it first",
+        )
+    return record.base
+
+
+def _device(table: str, esp: Path) -> str:
+    """Find how the machine itself will name its ESP: by its fstab(5), else by what is mounted.
+
+    Raises Refused where nothing tells: a running system would look for it in vain.
+    """
+    for line in fstab.parse(table):
+        if line.type in _FAT and line.file.rstrip("/") in _ESP:
+            return line.spec.replace('"', "")
+    uuid = mounts.uuid_at(esp)
+    if uuid:
+        return f"UUID={uuid}"
+    raise Refused(
+        f"nothing says which device {esp} is on the machine itself; nothing was changed",
+        hint="put a line for /boot/efi into its /etc/fstab, or mount the ESP itself",
+    )

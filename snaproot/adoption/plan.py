@@ -44,11 +44,10 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
 
 
 def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
-    """Finish an adoption that was cut, or set up the boot loader of one that had none."""
-    wants_loader = bool(esp) and not adopted.loader
-    if not (adopted.unfinished or wants_loader):
+    """Finish an adoption that was cut, or set up its boot loader, where there is one or not."""
+    if not (adopted.unfinished or esp):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
-    made = AdoptionPlan(id=adopted.unfinished or adopted.base, resumes=True, esp=esp)
+    made = AdoptionPlan(id=adopted.unfinished or adopted.first, resumes=True, esp=esp)
     return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 

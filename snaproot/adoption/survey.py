@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from snaproot import fstab, kernels, loaders, mounts
+from snaproot import fstab, kernels, mounts
 from snaproot.adoption import loading, sysimage, table
 from snaproot.adoption.facts import (
     TOP_LEVEL,
@@ -95,8 +95,7 @@ def _adopted(top: Path) -> Adopted | None:
         )
     try:
         data = json.loads((layout.record / ADOPTION).read_bytes())
-        loader = (layout.record / loaders.NAME).exists()
-        return Adopted(str(data["unfinished"]), str(data["id"]), loader)
+        return Adopted(str(data["unfinished"]), str(data["id"]))
     except FileNotFoundError:
         return Adopted()
     except (ValueError, KeyError, TypeError) as error:

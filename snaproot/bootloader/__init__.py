@@ -8,6 +8,9 @@ from typing import Protocol
 from snaproot.environment import Digests
 from snaproot.state import LoaderView
 
+HOME = "EFI/snaproot"
+"""Where the loader's home is on an ESP; GRUB's script and the stub know it too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:

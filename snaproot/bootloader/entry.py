@@ -79,6 +79,13 @@ def described(bootable: Bootable) -> Entry:
     return entry
 
 
+def boots(entry: Entry, bootable: Bootable) -> bool:
+    """Tell whether an entry loads this very kernel and initramfs, whatever its arguments are."""
+    kernel, initramfs = bootable.prefix + bootable.kernel, bootable.prefix + bootable.initramfs
+    wanted = (bootable.id, bootable.filesystem, kernel, initramfs)
+    return (entry.id, entry.filesystem, entry.kernel, entry.initramfs) == wanted
+
+
 def render(entry: Entry) -> str:
     """Write an entry."""
     return _ENTRY.format(

@@ -136,7 +136,7 @@ class Grub:
         made = [self.bootable(id) for id in ids if id != ORIGINAL]
         if ORIGINAL in ids and not self._entry(ORIGINAL).is_file():
             raise Refused(f"{ORIGINAL} has no boot entry left; nothing was armed")
-        wanted = {one.id: entry.described(one) for one in made}
+        wanted = {one.id: self._wanted(one) for one in made}
         for id, what in wanted.items():
             text = entry.render(what).encode()
             if self._kept(self._entry(id)) != text:
@@ -149,6 +149,17 @@ class Grub:
             if proved:
                 _check(one, one.kernel, one.digests.kernel)
                 _check(one, one.initramfs, one.digests.initramfs)
+
+    def _wanted(self, bootable: Bootable) -> entry.Entry:
+        """Keep what is written, if it boots the same: what worked is not made anew from settings.
+
+        Arguments that somebody changed since are tried with the next target, while its fallback
+        keeps those that it was proven with.
+        """
+        found = entry.parse(self._text(self._entry(bootable.id)))
+        if found is not None and entry.boots(found, bootable):
+            return found
+        return entry.described(bootable)
 
     def _list(self, written: Mapping[str, str]) -> None:
         """Write the index anew. Without one the menu is unsorted, and everything boots."""

@@ -11,9 +11,6 @@ from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.grub import Grub
 from snaproot.errors import Refused, SnaprootError
 
-HOME = "EFI/snaproot"
-"""Where the home is on an ESP; the script and the stub know it too."""
-
 _SECTOR = 512
 _SCRIPT = Path(__file__).with_name("script")
 # `source`, not `configfile`: Escape does not leave it, nor does the password.

@@ -39,10 +39,10 @@ def init(
     """
     from snaproot.adoption import execute
     from snaproot.packages import Progress
-    from snaproot.system import top_level
+    from snaproot.system import is_adopted, top_level
 
     with top_level(call.sysroot) as top:
-        if call.sysroot is None:
+        if call.sysroot is None and not (call.esp and is_adopted(top)):
             raise _running(top)
         plan = _planned(top, boot, call.esp)
         _print_plan(call.output, plan)
@@ -76,15 +76,26 @@ def _planned(top: Path, boot: Path | None, esp: Path | None) -> "AdoptionPlan":
 
 
 def _print_plan(output: Output, plan: "AdoptionPlan") -> None:
+    if plan.resumes:
+        output.say("This system is adopted already. What is left to do:")
+        _print_steps(output, plan)
+        return
     kernel = f", Linux {plan.kernel}" if plan.kernel else ""
     output.say(f"{plan.os or 'A root'}{kernel}, in {plan.root or 'the top level'}:")
-    for number, step in enumerate(plan.steps, 1):
-        output.paragraph(f"{number:>3}. {step}", indent=5)
+    _print_steps(output, plan)
     for finding in plan.findings:
         output.paragraph(f"note: {finding}", indent=6)
     output.say(f"{size(plan.needed)} are needed.")
 
 
+def _print_steps(output: Output, plan: "AdoptionPlan") -> None:
+    for number, step in enumerate(plan.steps, 1):
+        output.paragraph(f"{number:>3}. {step}", indent=5)
+
+
 def _print_result(output: Output, plan: "AdoptionPlan") -> None:
+    if plan.resumes:
+        output.say("Done. Look around: snaproot status, snaproot doctor")
+        return
     output.say(f"Adopted: {plan.id} is the base and the default, {plan.original} is kept.")
     output.say("Look around: snaproot status, snaproot list, snaproot doctor")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from snaproot.bootloader import Bootable
+from snaproot.bootloader import HOME, Bootable
 from snaproot.bootloader import envblock as blocks
 from snaproot.bootloader.grub import Grub
-from snaproot.bootloader.stub import HOME, establish
+from snaproot.bootloader.stub import establish
 from snaproot.environment import Digests
 
 UUID = "11111111-2222-3333-4444-555555555555"

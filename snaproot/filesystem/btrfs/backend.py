@@ -133,12 +133,16 @@ class Btrfs:
         if binding.default_id(self.layout.top) != wanted:
             raise SnaprootError(f"the default is not {id} after it was set")
 
+    @property
+    def uuid(self) -> str:
+        """What a boot loader searches for."""
+        return binding.information(self.layout.top)[1]
+
     def address(self, id: str) -> Address:
         environment = listing.existing(self.layout, id)
         subvolume = self.layout.inside(listing.root_of(self.layout, environment))
-        uuid = binding.information(self.layout.top)[1]
-        arguments = (f"root=UUID={uuid}", "ro", f"rootflags=subvol={subvolume}")
-        return Address(uuid, f"/{subvolume}", arguments)
+        arguments = (f"root=UUID={self.uuid}", "ro", f"rootflags=subvol={subvolume}")
+        return Address(self.uuid, f"/{subvolume}", arguments)
 
     def edits(self, id: str) -> Sequence[PathChange]:
         before = self.layout.etc_parent(id)
