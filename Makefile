@@ -8,7 +8,7 @@ PYTEST := $(ALIVE) env PYTHONHASHSEED=0 $(PYTHON) -m pytest -q
 
 help:
 	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
-	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 8 minutes'
+	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 9 minutes'
 	@echo 'make check        the linters and the types alone'
 	@echo 'make machines     build images of Debian, and boot the trials that every CI run boots'
 	@echo 'make integration  everything on real filesystems, the slow tests too'

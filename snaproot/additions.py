@@ -96,6 +96,8 @@ class _Placing:
         directory = stat.S_ISDIR(entry.lstat().st_mode)
         if target is not None and self._may_be_put(target, path, directory=directory):
             self._put(entry, target, path)
+        elif target is not None and not directory and _digest(target) == _digest(entry):
+            self.put[path] = _digest(entry)  # from before a cut
         if directory and (target is None or stat.S_ISDIR(target.lstat().st_mode)):
             self.fill(entry, path)
 

@@ -119,8 +119,13 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
         level = Level.BAD if running else Level.LIMIT
         yield Finding(level, "loader", f"nothing can be tried: {can.obstacle}", can.hint)
         return
-    if can.counts:
+    good, record = seen.loader.good, seen.record
+    if can.counts and record and seen.pending is None and good != record.base:
+        what = f"its good entry is {good}, but the base is {record.base}: another hand wrote it"
+        yield Finding(Level.BAD, "loader", what, "snaproot rollback")
+    elif can.counts:
         yield Finding(Level.GOOD, "loader", can.summary)
+    if can.counts:
         return
     yield Finding(
         Level.LIMIT,
@@ -133,11 +138,10 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
 
 def _trial(system: System) -> Iterator[Finding]:
     """Say where the safety net is off on purpose."""
-    trial = system.config.trial
-    if not (trial.revert and system.boot.reverts):
+    if not system.reverts:
         what = "reverting is switched off: a trial that is not good is told, and stays"
         yield Finding(Level.LIMIT, "trials", what, "[trial] revert, or snaproot.norevert")
-    elif trial.unknown is Unknown.STAY:
+    elif system.config.trial.unknown is Unknown.STAY:
         what = "one that nobody could judge stays, unprotected"
         yield Finding(Level.LIMIT, "trials", what, "[trial] unknown")
 

@@ -12,11 +12,13 @@ from snaproot.health.runner import insist
 from snaproot.health.scripts import run_after
 from snaproot.health.suite import Places
 from snaproot.run import run
-from snaproot.state import Judge, Record, Result, Verdict
+from snaproot.state import Judge, Kind, Record, Result, Verdict
 from snaproot.steps import Notice
 from snaproot.system import System
 
 REPORT = Path("/run/snaproot/verdict.json")
+STAYS = Path("/run/snaproot/stays")
+"""There once nothing leaves this boot any more: the units of the failure path look for it."""
 _MARGIN = 30.0  # seconds before boot-complete.target's own limit
 _AFTER = {Result.GOOD: 30.0, Result.BAD: 2.0, Result.UNKNOWN: 2.0}
 """Seconds that scripts get after a good and after a bad verdict: nothing delays a revert."""
@@ -62,7 +64,23 @@ def promote_by_hand(system: System, reason: str) -> Record:
     record = system.transaction.promote(Verdict(Result.GOOD, Judge.HAND, reason))
     if system.running:
         note_baseline(system)
+        stay()
     return record
+
+
+def promote_what_runs(system: System, kind: Kind) -> Record:
+    """Promote a root that somebody booted by hand, with all that a trial of it would have had."""
+    booted = system.filesystem.booted() or ""
+    areas = system.filesystem.place(booted).areas
+    apply(system.filesystem.additions(booted), areas, system.applied, booted)
+    record = system.transaction.promote_booted(kind)
+    note_baseline(system)
+    return record
+
+
+def stay() -> None:
+    """Let nothing leave this boot any more: it is promoted, or reverting is switched off."""
+    STAYS.mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
 def note_baseline(system: System) -> None:
@@ -98,13 +116,19 @@ def _keep(verdict: Verdict, boot_id: str) -> None:
 def _deadline(configured: float) -> float:
     """Return seconds from now: as configured, but before systemd's own patience ends.
 
-    JobTimeoutUSec counts from the start of the boot (systemd.unit(5)).
+    JobTimeoutUSec counts from when the root's systemd began (systemd.unit(5)): a passphrase that
+    the initramfs waited for takes nothing from it.
     """
-    words = ["systemctl", "show", "--value", "--property=JobTimeoutUSec", "boot-complete.target"]
-    limit = _seconds(run(words, check=False).output)
+    limit = _seconds(_shown("JobTimeoutUSec", "boot-complete.target"))
     if limit is None:
         return configured
-    return max(min(configured, limit - _uptime() - _MARGIN), 1.0)
+    began = int(_shown("UserspaceTimestampMonotonic") or 0) / 1_000_000
+    return max(min(configured, limit - (_uptime() - began) - _MARGIN), 1.0)
+
+
+def _shown(name: str, *unit: str) -> str:
+    words = ["systemctl", "show", "--value", f"--property={name}", *unit]
+    return run(words, check=False).output.strip()
 
 
 def _seconds(text: str) -> float | None:

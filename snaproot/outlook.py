@@ -8,12 +8,16 @@ from snaproot.state import Deployment, Phase
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A deployment that came through, and who will boot it. `running` is false with --sysroot."""
+    """A deployment that came through, and who will boot it.
+
+    `running` is false with --sysroot, `reverts` where somebody has switched reverting off.
+    """
 
     deployment: Deployment
     capability: Capability
     tries: int
     running: bool
+    reverts: bool = True
 
     def lines(self) -> list[str]:
         """Say what is staged, what the next boot does, what returns by itself, how to drop it."""
@@ -47,6 +51,10 @@ class Outlook:
     def _next_boot(self) -> list[str]:
         if self.capability.counts:
             times = "once" if self.tries == 1 else f"up to {self.tries} times"
+            if not self.reverts:
+                return [
+                    f"The loader tries it {times}. Reverting is off: a bad verdict is only told."
+                ]
             return [
                 f"The loader tries it {times}. Without a good verdict {self._base} returns by "
                 "itself, whatever the trial dies of.",

@@ -186,10 +186,10 @@ def _uncounted_boot(s: Situation, pending: Deployment) -> Decision:
 
 
 def attempts_used(pending: Deployment, loader: LoaderView) -> int:
-    """Count the attempts that were boots of the target."""
+    """Count the attempts that are gone, without those that were given back."""
     if not loader.counts:
         return len(pending.trial_boots)
-    return pending.tries + pending.attempts_given_back - loader.tries
+    return max(pending.tries - loader.tries, 0)
 
 
 def may_give_back(pending: Deployment, boot_id: str, loader: LoaderView) -> bool:

@@ -51,7 +51,7 @@ def protected(
     for what, id in (("default", default), ("base", record.base)):
         if id not in known:
             raise _undetermined(f"the {what} {id} is not among the boot environments")
-    held = _held(record) | {booted, loader.good, loader.trial, default}
+    held = _held(record) | {booted, loader.good, loader.trial, loader.once, default}
     return frozenset(id for id in held if id)
 
 

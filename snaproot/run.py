@@ -127,6 +127,16 @@ def _killed(child: "subprocess.Popen[bytes]", said: _Tail) -> str:
     return said.text()
 
 
+def restart() -> None:
+    """Reboot this machine in order, through its boot loader.
+
+    Without these variables systemctl(1) would rather load a kernel by itself, or change the root
+    alone, where somebody has prepared that.
+    """
+    skipped = ("SYSTEMCTL_SKIP_AUTO_KEXEC", "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT")
+    run(["systemctl", "reboot"], extra=dict.fromkeys(skipped, "1"))
+
+
 def stream(
     argv: Sequence[str],
     line: Line,

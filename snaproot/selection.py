@@ -61,6 +61,9 @@ class Choices:
     default: str | None
 
 
+_LEAVING = "in its trial: snaproot reject. Chosen by hand: reboot first, then snaproot abandon"
+
+
 def for_rollback(seen: Choices, wanted: str = "") -> tuple[Chosen, ...]:
     """Say what `rollback` (or `rollback ID`) does, step by step.
 
@@ -105,9 +108,7 @@ def for_abandoning(seen: Choices) -> Chosen:
     if pending is None:
         raise NothingToDo("no deployment is pending")
     if pending.target == seen.booted:
-        raise Refused(
-            f"{pending.target} is running; nothing was changed", hint="snaproot reject gives it up"
-        )
+        raise Refused(f"{pending.target} is running; nothing was changed", hint=_LEAVING)
     return Chosen(Step.ABANDON, pending.target, "abandoned by hand", pending.created_target)
 
 

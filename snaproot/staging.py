@@ -44,7 +44,7 @@ class Staging:
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
-        self._refuse_reverted(quarantine.digest(plan.changes))
+        self._refuse_reverted(quarantine.digest(self._since_base(plan.changes)))
         return plan
 
     def check_space(self, plan: Plan) -> None:
@@ -113,7 +113,7 @@ class Staging:
             system.notice(line)
         collected = system.filesystem.collect(workspace)
         changes = self._package_changes(source.root, workspace.root)
-        brought = quarantine.digest(changes)
+        brought = quarantine.digest(self._since_base(changes))
         self._refuse_reverted(brought)
         booted = kernels.digests(Inside(workspace.root), proof.image, proof.initramfs)
         return Environment(
@@ -134,12 +134,18 @@ class Staging:
 
     def _package_changes(self, before: Path, after: Path) -> tuple[PackageChange, ...]:
         manager = self._manager()
-        old, new = manager.installed(before), manager.installed(after)
-        return tuple(
-            PackageChange(name, old.get(name, ""), new.get(name, ""))
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        )
+        return _changed(manager.installed(before), manager.installed(after))
+
+    def _since_base(self, changes: Sequence[PackageChange]) -> tuple[PackageChange, ...]:
+        """Say what changes would bring to the base, with what a pending parent has brought."""
+        record = self.system.records.load()
+        if record.pending is None:
+            return tuple(changes)
+        place = self.system.filesystem.place
+        before = self._manager().installed(place(record.base).root)
+        after = {**self._manager().installed(place(record.pending.target).root)}
+        after.update({change.name: change.after for change in changes})
+        return _changed(before, {name: version for name, version in after.items() if version})
 
     def _refuse_reverted(self, content: str) -> None:
         if content and not self.retry:
@@ -172,6 +178,14 @@ class Staging:
             for directory in (place.parent, place):
                 durable.make_directory(directory, mode=0o755)  # apt's own user goes in
         return places
+
+
+def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[PackageChange, ...]:
+    return tuple(
+        PackageChange(name, old.get(name, ""), new.get(name, ""))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    )
 
 
 def _check(argv: Sequence[str], status: int, output: str) -> None:

@@ -133,6 +133,13 @@ class Record:
             raise RuntimeError("one deployment is pending at a time")
         return replace(self, pending=deployment)
 
+    def unchosen(self) -> "Record":
+        """Forget a choice that could not be armed."""
+        pending = self._pending
+        if pending.created_target or pending.phase is not Phase.STAGED:
+            raise RuntimeError("only what was chosen, and is not armed, is forgotten")
+        return replace(self, pending=None)
+
     def staged(self) -> "Record":
         """Move finished work to `pending`; a STAGED one there is superseded."""
         if self.pending is not None and self.pending.phase is not Phase.STAGED:

@@ -260,9 +260,11 @@ class Steps:
             raise Refused("no trial is pending; nothing was changed", hint="snaproot status")
         booted = self.filesystem.booted()
         if last.do is not Do.JUDGE and booted is not None:
+            by_hand = booted == record.pending.target
+            how = "it was chosen by hand, which is no trial" if by_hand else f"{booted} is running"
             raise Refused(
-                f"{record.pending.target} has not been tried yet: {booted} is running",
-                hint="reboot into it, or snaproot abandon",
+                f"{record.pending.target} has not been tried yet: {how}",
+                hint="reboot and let the loader try it, or snaproot abandon from another one",
             )
         return record
 

@@ -13,7 +13,7 @@ from snaproot.environment import Environment
 from snaproot.errors import NothingToDo, Refused, SnaprootError
 from snaproot.filesystem import Workspace
 from snaproot.recovery import may_give_back
-from snaproot.state import Deployment, Kind, Phase, Record, Verdict
+from snaproot.state import Deployment, Judge, Kind, Phase, Record, Result, Verdict
 from snaproot.steps import Steps, pending_in
 
 Build = Callable[[Workspace, str], Environment]
@@ -68,7 +68,14 @@ class Transaction(Steps):
         self._refuse_obstacle()
         self.filesystem.intact(target)
         self.ledger.save(record.choosing(self._choice(kind, target, record, Phase.STAGED)))
-        return self.arm()
+        try:
+            return self.arm()
+        except SnaprootError:
+            # What is only chosen must not become what the next upgrade builds on.
+            record = self.ledger.load()
+            if pending_in(record).phase is Phase.STAGED:
+                self.ledger.save(record.unchosen())
+            raise
 
     def arm(self) -> Deployment:
         """Make finished work, or what is staged, the next boot.
@@ -113,7 +120,9 @@ class Transaction(Steps):
         if booted is None or booted == record.base or record.pending is not None:
             raise RuntimeError("only another booted environment, with nothing pending")
         self.filesystem.intact(booted)
-        self.ledger.save(record.choosing(self._choice(kind, booted, record, Phase.PROMOTING)))
+        choice = self._choice(kind, booted, record, Phase.PROMOTING)
+        self.log(choice, Verdict(Result.GOOD, Judge.HAND, "it runs, and was judged by hand"))
+        self.ledger.save(record.choosing(choice))
         return self._finish_promotion()
 
     def point_back(self) -> Record:
@@ -141,15 +150,24 @@ class Transaction(Steps):
         self.recover()
         return self.ledger.load()
 
+    def in_trial(self) -> bool:
+        """Tell whether this boot is a trial that nobody has judged yet."""
+        pending, situation = self.ledger.load().pending, self.situation()
+        if pending is None or pending.phase is not Phase.ARMED:
+            return False
+        return situation.in_trial_of(pending) or self.boot.id in pending.trial_boots
+
+    def note(self, verdict: Verdict) -> None:
+        """Log a verdict about the pending target that is not carried out."""
+        self.log(pending_in(self.ledger.load()), verdict)
+
     def give_back(self) -> bool:
         """Give the attempt back that this boot was, unless a verdict or too many stand against it.
 
         Called when somebody shuts an unjudged trial down. Tells whether it was given back.
         """
         pending = self.ledger.load().pending
-        if pending is None or not self.situation().in_trial_of(pending):
-            return False
-        if pending.phase is not Phase.ARMED:
+        if pending is None or not self.in_trial():
             return False
         if not may_give_back(pending, self.boot.id, self.bootloader.view()):
             return False
@@ -165,7 +183,8 @@ class Transaction(Steps):
         target = record.pending.target
         if self.filesystem.booted() == target:
             raise Refused(
-                f"{target} is running; nothing was changed", hint="snaproot reject gives it up"
+                f"{target} is running; nothing was changed",
+                hint="in its trial: snaproot reject. Chosen by hand: reboot first",
             )
         self.ledger.save(record.reverting("abandoned", bad=False))
         self.recover()

@@ -79,7 +79,8 @@ def test_no_link_of_an_area_is_followed(tmp_path: Path, applied: Applied) -> Non
 def test_a_cut_before_the_mark_is_repeated(tmp_path: Path, applied: Applied) -> None:
     source = added(tmp_path, "b1", a="1", b="2")
     (tmp_path / "var/lib/a").write_text("1")
-    assert put(tmp_path, applied, "b1", source) == ["/var/lib/b"]
+    assert put(tmp_path, applied, "b1", source) == ["/var/lib/a", "/var/lib/b"]
+    assert set(applied.files("b1")) == {"/var/lib/a", "/var/lib/b"}
     assert not list((tmp_path / "var/lib").glob(".*"))
 
 

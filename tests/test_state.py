@@ -1,6 +1,7 @@
 """The edges of DESIGN.md §4 can be taken, and no others."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -45,6 +46,7 @@ Move = Callable[[Record], Record]
 MOVES: dict[str, Move] = {
     "working": lambda r: r.working(STAGING),
     "choosing": lambda r: r.choosing(deployment(Phase.STAGED)),
+    "unchosen": lambda r: r.unchosen(),
     "staged": lambda r: r.staged(),
     "arming": lambda r: r.arming(FIRST_BOOT, 2),
     "armed": lambda r: r.armed(),
@@ -61,6 +63,7 @@ MOVES: dict[str, Move] = {
 ALLOWED: dict[str, tuple[str, str]] = {
     "working": ("- staged arming armed promoting reverting", ""),
     "choosing": ("-", "-"),
+    "unchosen": ("", ""),
     "staged": ("", "- staged"),
     "arming": ("staged arming", "- staged armed"),
     "armed": ("arming armed", "arming armed"),
@@ -102,6 +105,11 @@ def test_only_a_complete_target_can_be_chosen(phase: Phase) -> None:
 
 
 # -- what the moves keep and change --------------------------------------------------------------
+
+
+def test_what_was_only_chosen_can_be_forgotten() -> None:
+    chosen = replace(deployment(Phase.STAGED), created_target=False)
+    assert Record(base=BASE, pending=chosen).unchosen() == Record(base=BASE)
 
 
 def test_finished_work_supersedes_what_is_staged() -> None:

@@ -12,11 +12,11 @@ from snaproot import system as systems
 from snaproot.additions import apply
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
-from snaproot.errors import ExitCode, Refused
+from snaproot.errors import ExitCode, NotAdopted, SnaprootError
 from snaproot.health import baseline
-from snaproot.judging import judgement, note_baseline, observe, run_scripts
+from snaproot.judging import judgement, note_baseline, observe, run_scripts, stay
 from snaproot.recovery import Decision, Do
-from snaproot.run import run
+from snaproot.run import restart, run
 from snaproot.state import Judge, Phase, Result, Verdict
 from snaproot.steps import Notice
 from snaproot.system import System
@@ -27,7 +27,8 @@ FAILED = RUN / "failed"
 JUDGED = RUN / "judged"
 """There once a bad verdict is recorded and the counter spent: nothing is left but to reboot."""
 
-_WAIT = 60.0  # seconds
+_WAIT = {"health": 300.0, "promote": 240.0, "recover": 240.0}  # seconds; less than the unit has
+_SHORT_WAIT = 20.0
 _SHOWN = 10  # paths
 
 Verb = Callable[[Notice], int]
@@ -42,7 +43,12 @@ def recover(tell: Notice) -> int:
             taken = system.transaction.recover()
             if any(decision.do is Do.ROLL_FORWARD for decision in taken):
                 note_baseline(system)
+                stay()
+            if not system.config.trial.revert:
+                stay()
             renew(system)
+        if taken[-1].do is Do.REPORT:
+            tell(taken[-1].why)
     return _reboot_if(taken, tell)
 
 
@@ -73,9 +79,6 @@ def health(tell: Notice) -> int:
         verdict = observe(system, tell)
         if verdict.result is Result.GOOD:
             return ExitCode.DONE
-        if not _reverts(system, verdict):
-            tell(f"not reverted, as reverting is switched off: {verdict.reason}")
-            return ExitCode.DONE
         return _reject(system, verdict, tell)
 
 
@@ -87,8 +90,11 @@ def promote(tell: Notice) -> int:
             tell("this boot has no good verdict; it stays a trial")
             return ExitCode.DONE
         with _locked(system, "promote"):
+            if not system.transaction.in_trial():
+                return _judged_already(tell)
             record = system.transaction.promote(verdict)
             note_baseline(system)
+            stay()
             renew(system)
         tell(f"{record.base} is proven: it is the base and the default")
     run_scripts(verdict.result, tell)
@@ -127,7 +133,7 @@ VERBS: Mapping[str, Verb] = {
 
 
 def _shut_down(system: System, tell: Notice) -> None:
-    if _is_first(system):
+    if _is_unknown(system):
         note_baseline(system)
     if system.transaction.give_back():
         tell("this boot is not counted: it was shut down before a verdict")
@@ -138,14 +144,29 @@ def _shut_down(system: System, tell: Notice) -> None:
             tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
 
 
-def _is_first(system: System) -> bool:
-    """Tell whether the base ends its first boot: nobody has looked yet what is usual here."""
-    known, record = baseline.load(system.records.directory), system.records.load()
-    return not known.recorded and system.filesystem.booted() == record.base
+def _is_unknown(system: System) -> bool:
+    """Tell whether the base runs, and nobody has looked yet what is usual on it."""
+    try:
+        known = baseline.load(system.records.directory).recorded
+    except SnaprootError:
+        known = ""
+    return not known and system.filesystem.booted() == system.records.load().base
+
+
+def _judged_already(tell: Notice) -> int:
+    tell("somebody has judged this trial by hand meanwhile")
+    return ExitCode.DONE
 
 
 def _reject(system: System, verdict: Verdict, tell: Notice) -> int:
+    """Carry out a verdict that is not good: 3 if that means to leave this boot."""
     with _locked(system, "reject"):
+        if not system.transaction.in_trial():
+            return _judged_already(tell)
+        if not _reverts(system, verdict):
+            system.transaction.note(verdict)
+            tell(f"not reverted, as reverting is switched off: {verdict.reason}")
+            return ExitCode.DONE
         record = system.transaction.reject(verdict)
     JUDGED.mkdir(parents=True, exist_ok=True)
     tell(f"this trial is rejected, {record.base} is booted next: {verdict.reason}")
@@ -155,9 +176,8 @@ def _reject(system: System, verdict: Verdict, tell: Notice) -> int:
 
 def _reverts(system: System, verdict: Verdict) -> bool:
     """Tell whether a verdict that is not good is to be carried out."""
-    trial = system.config.trial
-    stays = verdict.result is Result.UNKNOWN and trial.unknown is Unknown.STAY
-    return trial.revert and system.boot.reverts and not stays
+    unknown = verdict.result is Result.UNKNOWN
+    return system.reverts and not (unknown and system.config.trial.unknown is Unknown.STAY)
 
 
 def _reboot_if(taken: list[Decision], tell: Notice) -> int:
@@ -165,7 +185,7 @@ def _reboot_if(taken: list[Decision], tell: Notice) -> int:
         return ExitCode.DONE
     tell(f"{taken[-1].why}: rebooting")
     FAILED.mkdir(parents=True, exist_ok=True)
-    run(["systemctl", "reboot"])
+    restart()
     return ExitCode.DONE
 
 
@@ -181,7 +201,7 @@ def _adopted(tell: Notice) -> Iterator[System | None]:
     with ExitStack() as held:
         try:
             system = held.enter_context(_opened(tell))
-        except Refused as error:
+        except NotAdopted as error:
             tell(f"nothing to do: {error}")
             yield None
             return
@@ -189,7 +209,7 @@ def _adopted(tell: Notice) -> Iterator[System | None]:
 
 
 def _locked(system: System, verb: str) -> AbstractContextManager[None]:
-    return system.locked(f"snaproot boot {verb}", _WAIT)
+    return system.locked(f"snaproot boot {verb}", _WAIT.get(verb, _SHORT_WAIT))
 
 
 def _some(names: list[str]) -> str:

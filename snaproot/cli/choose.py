@@ -143,6 +143,7 @@ def _carry_out(
 
 
 def _take(system: "System", chosen: "Chosen", kind: "Kind") -> object:
+    from snaproot.judging import promote_what_runs
     from snaproot.selection import Step
     from snaproot.state import Judge, Result, Verdict
 
@@ -153,7 +154,7 @@ def _take(system: "System", chosen: "Chosen", kind: "Kind") -> object:
         case Step.ABANDON:
             return transaction.abandon()
         case Step.PROMOTE_BOOTED:
-            return transaction.promote_booted(kind)
+            return promote_what_runs(system, kind)
         case Step.POINT_BACK:
             return transaction.point_back()
         case Step.ARM:
@@ -178,6 +179,6 @@ def _print_result(call: Call, system: "System") -> None:
         )
     else:
         loader, tries = system.bootloader.capability(), system.config.trial.tries
-        outlook = Outlook(record.pending, loader, tries, system.running)
+        outlook = Outlook(record.pending, loader, tries, system.running, system.reverts)
         for line in outlook.after_arming():
             call.output.paragraph(line)

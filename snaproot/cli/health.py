@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, grouped, verb
-from snaproot.errors import ExitCode, Refused
+from snaproot.errors import ExitCode, NotAdopted, Refused
 
 if TYPE_CHECKING:
     from snaproot.config import Config
@@ -33,8 +33,8 @@ def check(
 ) -> ExitCode | None:
     """Ask every health check now.
 
-    The same checks, with the same patience, decide whether a trial boot is promoted; here they
-    change nothing. Ends 3 if a required one is not good.
+    The same checks decide whether a trial boot is promoted; there what nobody could answer is asked
+    until the deadline, here they change nothing. Ends 3 if a required one is not good.
     """
     from snaproot.health import Result
     from snaproot.health.runner import check as ask
@@ -134,7 +134,7 @@ def _adopted(call: Call, opened: ExitStack) -> "System | None":
     """Open the system; None where there is none yet, which is no reason not to look at the rest."""
     try:
         return opened.enter_context(call.system())
-    except Refused:
+    except NotAdopted:
         return None
 
 

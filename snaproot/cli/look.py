@@ -123,7 +123,8 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
     known = {environment.id: environment for environment in seen.environments}
     if seen.booted:
         yield "running", _running(known, seen, seen.booted)
-    yield "next boot", _described(known, _next(seen)) or "none of snaproot's"
+    once = ", this once" if seen.loader.once else ""
+    yield "next boot", (_described(known, _next(seen)) or "none of snaproot's") + once
     if seen.record:
         yield "base", _described(known, seen.record.base)
     if seen.pending:
@@ -139,6 +140,8 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
 
 
 def _next(seen: "Overview") -> str | None:
+    if seen.loader.once:
+        return seen.loader.once
     if seen.loader.counts:
         return seen.loader.trial if seen.loader.tries else seen.loader.good
     return seen.default

@@ -208,12 +208,12 @@ def _print_outlook(
             f"{', '.join(untouched[:_SHOWN])}{more}."
         )
     loader, tries = system.bootloader.capability(), system.config.trial.tries
-    for line in Outlook(made, loader, tries, system.running).lines():
+    for line in Outlook(made, loader, tries, system.running, system.reverts).lines():
         output.paragraph(line)
 
 
 def _reboot_if(wanted: bool) -> None:
     if wanted:
-        from snaproot.run import run as start
+        from snaproot.run import restart
 
-        start(["systemctl", "reboot"])
+        restart()

@@ -11,6 +11,8 @@ from snaproot.health import Outcome, Result
 from snaproot.run import run
 
 _TICK = 0.5  # seconds between two looks at something that starts
+_QUIET = 3.0  # seconds
+_AGAIN = ("auto-restart", "auto-restart-queued")
 _SHOWN = ("Id", "LoadState", "ActiveState", "SubState", "Result", "Job")
 _SYSTEMCTL = ("systemctl", "--no-pager", "--no-legend")
 _COLUMNS = 4  # of list-jobs: number, unit, kind, state
@@ -19,11 +21,22 @@ _UP = ("active", "reloading", "refreshing")
 
 def failed() -> tuple[str, ...]:
     """Name the units that have failed. Raises SnaprootError where systemd does not answer."""
-    said = run([*_SYSTEMCTL, "--output=json", "list-units", "--state=failed"]).output
+    return troubled()[0]
+
+
+def troubled() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the units that have failed, and those that ended and will be started again.
+
+    Raises SnaprootError where systemd does not answer.
+    """
+    wanted = f"--state=failed,{','.join(_AGAIN)}"
+    said = run([*_SYSTEMCTL, "--output=json", "list-units", wanted]).output
     try:
         units = json.loads(said)
         if isinstance(units, list):
-            return tuple(sorted(unit["unit"] for unit in units))
+            again = {unit["unit"] for unit in units if unit["sub"] in _AGAIN}
+            dead = {unit["unit"] for unit in units} - again
+            return tuple(sorted(dead)), tuple(sorted(again))
     except (ValueError, TypeError, KeyError) as error:
         raise SnaprootError("systemctl list-units printed no list of units") from error
     raise SnaprootError("systemctl list-units printed no list of units")
@@ -44,20 +57,37 @@ def starting() -> tuple[str, ...]:
 def nothing_new_failed(before: Callable[[], Sequence[str]], seconds: float) -> Outcome:
     """Tell whether a unit failed that had not failed `before`, on the last good root.
 
-    Waits for units that are starting, at most so long. One that starts longer is told, but is not
-    bad: systemd ends what hangs by the unit's own TimeoutStartSec=, and what must be up is named
-    in `required_units`.
+    Waits for units that are starting, at most so long, and for a while in which none is: what dies
+    at once has died by then. One that starts longer is told, but is not bad: systemd ends what
+    hangs by the unit's own TimeoutStartSec=, and what must be up is named in `required_units`.
+    One that ends and is started again all the time is bad.
     """
     known = {*before()}
     until = time.monotonic() + seconds
+    quiet_since = time.monotonic()
     while True:
-        new, on_the_way = [unit for unit in failed() if unit not in known], starting()
-        if new or not on_the_way or time.monotonic() + _TICK >= until:
+        dead, again = ([unit for unit in units if unit not in known] for units in troubled())
+        on_the_way, now = starting(), time.monotonic()
+        quiet_since = now if on_the_way or again else quiet_since
+        if dead or now - quiet_since >= _QUIET or now + _TICK >= until:
             break
         time.sleep(_TICK)
-    evidence = {"failed": new, "failed_before": sorted(known), "starting": [*on_the_way]}
-    if new:
-        return Outcome(Result.BAD, f"{_list(new)} failed", evidence)
+    return _nothing_new(sorted(known), dead, again, on_the_way)
+
+
+def _nothing_new(
+    known: Sequence[str], dead: Sequence[str], again: Sequence[str], on_the_way: Sequence[str]
+) -> Outcome:
+    evidence = {
+        "failed": [*dead],
+        "failed_before": [*known],
+        "restarting": [*again],
+        "starting": [*on_the_way],
+    }
+    if dead:
+        return Outcome(Result.BAD, f"{_list(dead)} failed", evidence)
+    if again:
+        return Outcome(Result.BAD, f"{_list(again)} ended, and is started again", evidence)
     said = "no unit failed" + (" that had not before" if known else "")
     late = f"; still starting: {_list(on_the_way)}" if on_the_way else ""
     return Outcome(Result.GOOD, said + late, evidence)
