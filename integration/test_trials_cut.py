@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from integration.vm.faults import STOPPED, asked, goes_on, red, stops
+from integration.vm.faults import STOPPED, WAITS, asked, goes_on, red, stops
 from integration.vm.guest import BOOT, Machine
 from integration.vm.trials import (
     BACK,
@@ -26,7 +26,6 @@ from snaproot.state import Phase
 pytestmark = pytest.mark.machine
 
 KERNEL = r"\] Command line: .*snaproot\.trial="
-WAITS = "echo 'testbed: stopped here' >/dev/console; sleep infinity"
 
 
 def test_a_power_cut_in_the_trial_counts() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from integration.vm import trials
-from integration.vm.faults import configured, red
+from integration.vm.faults import STOPPED, WAITS, asked, configured
 from integration.vm.guest import Guest
 from integration.vm.qemu import Hardware
 from integration.vm.trials import (
@@ -73,19 +73,24 @@ def costs(guest: Guest) -> None:
     assert checking <= 3 * importing + slowest
 
 
-def test_a_red_trial_may_stay_and_gets_its_attempts_back() -> None:
-    """By configuration, then by the kernel's argument; twice a restart is not counted."""
+def test_a_trial_may_be_left_unjudged_and_a_red_one_may_stay() -> None:
+    """Restarted before its verdict; red, by configuration, then by the kernel's argument.
+
+    A restart gives the attempt back, twice and no more.
+    """
     with adopted() as machine:
-        what = armed(machine, red, unreverted, tries=2)
+        what = armed(machine, red_at_last, unreverted, tries=2)
         with machine.boot() as guest:
             guest.ready()
-            stays(guest, what)
-            assert "this is a trial" in guest.login()
+            guest.serial.wait(STOPPED, SETTLED)
+            unjudged(guest, what)
+            assert f"this is a trial of {what.target}, not judged yet" in guest.login()
+            guest.run("rm /etc/snaproot/held")
             restarted(guest)
-            stays(guest, what)
+            stays(guest, what, 1)
             by_argument(guest, what.target)
             restarted(guest)
-            stays(guest, what)
+            stays(guest, what, 2)
             shown = guest.run("systemctl show --value --property=OnFailure boot-complete.target")
             assert shown.output.strip() == ""
             assert lefts(guest) == ["1", "1", "1"]
@@ -97,6 +102,12 @@ def test_a_red_trial_may_stay_and_gets_its_attempts_back() -> None:
             assert disk.env.tries == 1
             disk("abandon")
             assert disk.env.good == what.base
+
+
+def red_at_last(disk: Off) -> None:
+    """Let the verdict not come while a file is there; without it, it is bad."""
+    configured(disk, "snaproot/held", "")
+    asked(disk, f"test ! -e /etc/snaproot/held || {WAITS}; echo the test says no; exit 1")
 
 
 def unreverted(disk: Off) -> None:
@@ -111,16 +122,19 @@ def by_argument(guest: Guest, target: str) -> None:
     )
 
 
-def stays(guest: Guest, what: Armed) -> None:
-    """Assert that the red trial is told, and goes on."""
-    since = guest.serial.text().rindex("] Command line: ")
-    guest.serial.wait("not reverted, as reverting is switched off", SETTLED, since)
+def stays(guest: Guest, what: Armed, times: int) -> None:
+    """Assert that the red trial is told, so often by now, and goes on."""
+    guest.serial.wait(rf"(?s)(not reverted, as reverting is switched off.*){{{times}}}", SETTLED)
+    unjudged(guest, what)
+    guest.run("systemctl is-active boot-complete.target")
+
+
+def unjudged(guest: Guest, what: Armed) -> None:
     found = status(guest)
     pending = found["pending"]
     assert isinstance(pending, dict)
     assert (found["booted"], found["base"]) == (what.target, what.base)
     assert (pending["phase"], found["tries_left"]) == ("armed", 1)
-    guest.run("systemctl is-active --wait boot-complete.target")
 
 
 def restarted(guest: Guest) -> None:

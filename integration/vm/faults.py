@@ -9,6 +9,8 @@ from snaproot.filesystem.btrfs import binding
 
 STOPS = Path(__file__).with_name("stops.py")
 STOPPED = "testbed: stopped here"
+WAITS = f"{{ echo '{STOPPED}' >/dev/console; sleep infinity; }}"
+"""For a shell."""
 PYTHON = "usr/lib/snaproot/python/snaproot"
 
 
