@@ -193,7 +193,11 @@ def _replace(directory: int, name: str, content: bytes, mode: int | None) -> Non
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            if mode is None:
+                # On FAT a name holds where the file begins and how long it is, and the kernel
+                # writes that with the file, not with the directory.
+                os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=directory)

@@ -3,9 +3,11 @@
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -237,3 +239,21 @@ def test_a_filesystem_is_written_out_and_one_that_is_none_is_told(tmp_path: Path
     sync_filesystem(tmp_path)
     with pytest.raises(SnaprootError, match=r"cannot write .*none"):
         sync_filesystem(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("mode", "after"), [(0o600, 1), (None, 2)])
+def test_on_fat_a_file_is_synced_under_its_new_name(
+    tmp_path: Path, mode: int | None, after: int
+) -> None:
+    calls: list[str] = []
+
+    def watch(_frame: FrameType, event: str, call: object) -> None:
+        if event == "c_call" and call in {os.fsync, os.rename}:
+            calls.append(getattr(call, "__name__", ""))
+
+    sys.setprofile(watch)
+    try:
+        write(tmp_path / "file", b"content", mode=mode)
+    finally:
+        sys.setprofile(None)
+    assert calls == ["fsync", "rename", *["fsync"] * after]
