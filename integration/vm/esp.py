@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from integration.vm.parts import ESP_AT
+from snaproot.errors import SnaprootError
 from snaproot.run import run
 
 _QUIET = {"MTOOLS_SKIP_CHECK": "1"}
@@ -54,7 +55,10 @@ def _digests(place: Path) -> dict[str, str]:
 def _mtools(program: str, disk: Path, *words: str) -> str:
     zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     argv = [program, "-i", _image(disk), *words]
-    return run(argv, extra={**_QUIET, **zone}).output
+    done = run(argv, extra={**_QUIET, **zone}, check=False)
+    if done.status:
+        raise SnaprootError(f"{argv}: {done.errors}")  # the cause is not the last line
+    return done.output
 
 
 def _image(disk: Path) -> str:
