@@ -4,6 +4,7 @@ import base64
 import re
 import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from integration.vm import disks
 from integration.vm.qemu import Hardware, Process, started
-from integration.vm.stream import Stream
+from integration.vm.stream import Stream, Unheard
 from snaproot.errors import SnaprootError
 
 PASSWORD = "debian"  # noqa: S105 - of machines that nobody can reach
@@ -115,13 +116,25 @@ class Guest:
 
     def login(self, seconds: float = BOOT) -> str:
         """Log in on the console, as a person does, and return what was shown by then."""
-        since = self.serial.now
-        self.serial.wait(r"login: $", seconds)
+        since = self._prompted(seconds)
         self.type("root")
         self.serial.wait(r"^Password: $", 60, since)
         self.type(PASSWORD)
         self.serial.wait(r"^root@\S+:\S+# $", 60, since)
         return self.serial.text(since)
+
+    def _prompted(self, seconds: float) -> int:
+        """Press Enter until there is a prompt that no message of the system has run into."""
+        end = time.monotonic() + seconds
+        while True:
+            since = self.type("")
+            try:
+                self.serial.wait(r"login: $", 10, since)
+            except Unheard:
+                if time.monotonic() > end:
+                    raise
+            else:
+                return since
 
     def type(self, line: str) -> int:
         """Type a line on the console, with Enter; return the place to listen from."""
