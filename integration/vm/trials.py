@@ -207,7 +207,7 @@ def served(disk: Off) -> Iterator[Archive]:
 def status(guest: Guest) -> Mapping[str, object]:
     """Ask the guest's own snaproot."""
     answer = guest.run("snaproot status --json", status=None)
-    assert answer.output, answer
+    assert answer.output.startswith("{"), answer
     found = json.loads(answer.output)
     assert isinstance(found, dict)
     return found
