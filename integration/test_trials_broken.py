@@ -80,7 +80,7 @@ def test_rescue_and_emergency_mode_are_left() -> None:
         ended = returned(machine, armed(machine, needs_somebody, tries=2), tries=2)
         rescue, emergency = re.split(r"\] Command line: ", ended.heard)[1:3]
         assert "default target rescue.target" in rescue
-        assert "missing.device/start timed out" in emergency
+        assert "Timed out waiting for device" in emergency
         for heard in (rescue, emergency):
             assert "Finished snaproot-emergency." in heard
         assert str(ended.verdict["reason"]).endswith(f"{SPENT} none of its boots")
