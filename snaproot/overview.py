@@ -1,5 +1,6 @@
 """One look at a system, for `status`, `list` and `doctor`: nothing is changed, little is raised."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from snaproot.state import Deployment, LoaderView, Record, Result
 from snaproot.system import System
 from snaproot.verdicts import Verdict
 
+_LOOKS, _PAUSE = 4, 0.3  # times, seconds
 _BOOKKEEPING = {Do.NOTE_TRIAL, Do.NOTE_ATTEMPTS}
 """Steps that only write down what happened: nothing was interrupted."""
 
@@ -71,7 +73,18 @@ class Overview:
 
 
 def look(system: System) -> Overview:
-    """Look at everything once."""
+    """Look at everything, and again where it changed under our eyes: no lock is taken to look."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return _look(system)
+        except NewerFormat:
+            raise
+        except (RuntimeError, SnaprootError):  # such as: it was there, and is being removed
+            time.sleep(_PAUSE)
+    return _look(system)
+
+
+def _look(system: System) -> Overview:
     record, trouble = _record(system)
     environments = sorted(system.filesystem.environments(), key=_age)
     pending = record.pending if record else None
@@ -98,12 +111,7 @@ def _edits(
         return ()
     if pending.target not in {one.id for one in environments}:
         return ()
-    try:
-        return system.filesystem.edits(pending.target)
-    except SnaprootError:
-        if durable.holder(system.records.directory / "lock"):
-            return ()  # somebody is just removing it
-        raise
+    return system.filesystem.edits(pending.target)
 
 
 def _left_behind(
