@@ -15,8 +15,8 @@ import pytest
 from integration import tinyroot
 from integration.disk import disk
 from integration.machine import REPOSITORY, Machine
-from snaproot import mounts
 from snaproot.filesystem.btrfs import binding
+from snaproot.mountinfo import mount_of
 from snaproot.run import run
 
 pytestmark = pytest.mark.real
@@ -71,7 +71,7 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
     with disk(tmp_path, size="2G") as top:
         run(["btrfs", "subvolume", "create", str(top / "@")])
         root = top / "@"
-        device = str(mounts.device_of(top))
+        device = mount_of(top).source
         uuid = run(["blkid", "-s", "UUID", "-o", "value", device]).output.strip()
         tinyroot.build(root, spec=f"UUID={uuid}")
         (root / "lib64").symlink_to("usr/lib64")

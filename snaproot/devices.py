@@ -1,17 +1,14 @@
 """The block devices below a place: what an initramfs hook must be able to look up."""
 
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from snaproot.mountinfo import mount_of
 from snaproot.run import run
 
-_MOUNTS = Path("/proc/self/mountinfo")
 _BLOCK = Path("/sys/class/block")
 _BTRFS = Path("/sys/fs/btrfs")
-_ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Devices:
 
 def below(place: Path) -> Devices:
     """Find the devices that a mounted place is on, down to the disks."""
-    source = mounted_from(_MOUNTS.read_bytes(), place.resolve())
+    source = mount_of(place).source
     if not source.startswith("/dev/"):
         return Devices()
     names = sorted({*_closure(_members(Path(source).resolve().name))})
@@ -43,28 +40,6 @@ def cached(node: str, number: int, said: Mapping[str, str]) -> str:
     """Render a line of blkid's cache, which it believes where it may not open a device. Pure."""
     told = "".join(f' {key}="{value}"' for key, value in said.items() if key != "DEVNAME")
     return f'<device DEVNO="{number:#06x}" TIME="1"{told}>{node}</device>\n'
-
-
-def mounted_from(mountinfo: bytes, place: Path) -> str:
-    """Name the source of the mount that a place is on: the last of the deepest (proc(5)). Pure.
-
-    Mount points are bytes of any user's choice, with octal escapes.
-    """
-    best, source = Path("/"), ""
-    for line in mountinfo.split(b"\n"):
-        fields = line.split(b" ")
-        if b"-" not in fields:
-            continue
-        point = unescaped(fields[4])
-        if place.is_relative_to(point) and point.is_relative_to(best):
-            best, source = point, str(unescaped(fields[fields.index(b"-") + 2]))
-    return source
-
-
-def unescaped(name: bytes) -> Path:
-    """Undo the octal escapes of proc(5). Pure."""
-    raw = _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), name)
-    return Path(os.fsdecode(raw))
 
 
 def _members(name: str) -> Iterable[str]:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from snaproot.errors import Refused, SnaprootError
+from snaproot.mountinfo import mount_of, points_of
 from snaproot.run import run
 
 _CLONE_NEWNS = 0x00020000  # unshare(2)
+_PRIVATE = 1 << 18 | 1 << 14  # MS_PRIVATE, MS_REC of mount(2)
 _TOP = Path("/run/snaproot/top")
 _ESP = Path("/run/snaproot/esp")
 
@@ -21,9 +23,9 @@ def top_level_of_root() -> Iterator[Path]:
     Raises SnaprootError where the kernel or the filesystem does not let us.
     """
     _leave_shared_mounts()
-    device = device_of(Path("/"))
+    device = mount_of(Path("/")).source
     _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run(["mount", "-t", "btrfs", "-o", "subvolid=5,noatime", str(device), str(_TOP)])
+    run(["mount", "-t", "btrfs", "-o", "subvolid=5,noatime", device, str(_TOP)])
     try:
         yield _TOP
     finally:
@@ -43,9 +45,9 @@ def esp(spec: str) -> Iterator[Path]:
             hint="attach its disk, or name a directory with --esp DIR",
         )
     device = found.output.strip()
-    where = run(["findmnt", "--noheadings", "--output", "TARGET", "--source", device], check=False)
-    if where.output.strip():
-        yield Path(where.output.strip().splitlines()[0])
+    points = points_of(Path(device))
+    if points:
+        yield points[0]
         return
     _leave_shared_mounts()
     _ESP.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,12 +58,6 @@ def esp(spec: str) -> Iterator[Path]:
         run(["umount", str(_ESP)])
 
 
-def device_of(path: Path) -> Path:
-    """Name the device that `path` is mounted from, as findmnt(8) does."""
-    words = ["findmnt", "--noheadings", "--nofsroot", "--output", "SOURCE", "--target", str(path)]
-    return Path(run(words).output.strip().splitlines()[-1])
-
-
 def uuid_at(place: Path) -> str:
     """Name the UUID of the FAT filesystem that is mounted right here; empty if there is none."""
     found = run(["findmnt", "--noheadings", "--output", "FSTYPE,UUID", str(place)], check=False)
@@ -69,15 +65,8 @@ def uuid_at(place: Path) -> str:
     return uuid.strip() if kind in {"vfat", "msdos"} else ""
 
 
-def kind_of(path: Path) -> str:
-    """Name the filesystem type that `path` is on, as findmnt(8) does."""
-    found = run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)])
-    return found.output.strip().splitlines()[-1]
-
-
 def _leave_shared_mounts() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNS) != 0:
+    if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, _PRIVATE, None) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise SnaprootError(f"no private mount namespace: {reason}; nothing was changed")
-    run(["mount", "--make-rprivate", "/"])

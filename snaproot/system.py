@@ -17,6 +17,7 @@ from snaproot.config import Backend, Config
 from snaproot.errors import NotAdopted, Refused, SnaprootError
 from snaproot.filesystem import Filesystem
 from snaproot.loaders import Loader
+from snaproot.mountinfo import mount_of
 from snaproot.packages import PackageManager, detect
 from snaproot.quarantine import Quarantined
 from snaproot.record import Records
@@ -93,7 +94,7 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
     place = sysroot or Path("/")
     if not place.is_dir():
         raise Refused(f"{place} is no directory", hint="mount -o subvolid=5 DEVICE DIR")
-    kind = mounts.kind_of(place)
+    kind = mount_of(place).kind
     if kind != "btrfs":
         raise NotAdopted(
             f"{place} is on {kind or 'no filesystem'}, not on Btrfs; nothing was changed",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from snaproot import fstab, kernels, mounts
+from snaproot import fstab, kernels
 from snaproot.adoption import loading, sysimage, table
 from snaproot.adoption.facts import (
     TOP_LEVEL,
@@ -27,6 +27,7 @@ from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.fstab import Entry
+from snaproot.mountinfo import mount_of
 
 ADOPTION = "adoption.json"
 _FIRST_INODE = 256
@@ -71,7 +72,7 @@ def survey(top: Path, *, boot: Path | None = None, esp: Path | None = None) -> S
 
 
 def _check(top: Path) -> None:
-    kind = mounts.kind_of(top) if top.is_dir() else "no directory"
+    kind = mount_of(top).kind if top.is_dir() else "no directory"
     if kind != "btrfs":
         raise Refused(
             f"{top} is {kind}, not Btrfs; nothing was changed",

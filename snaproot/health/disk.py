@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snaproot.errors import SnaprootError
 from snaproot.health import Outcome, Result
-from snaproot.health.mountinfo import mount_of
+from snaproot.mountinfo import mount_of
 from snaproot.run import run
 
 _MIB = 1 << 20

@@ -9,8 +9,8 @@ from pathlib import Path
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.health import Outcome, Probe, Result, Severity, disk, network, scripts, services
 from snaproot.health.baseline import Baseline
-from snaproot.health.mountinfo import mount_of
 from snaproot.health.settings import Health, Terms
+from snaproot.mountinfo import mount_of
 
 _QUICK = 10.0  # seconds for what asks nobody else
 

@@ -1,6 +1,7 @@
 """What of the disk's probes needs no disk; the rest is in integration/test_health.py."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from snaproot.errors import SnaprootError
 from snaproot.health import Result
 from snaproot.health.disk import counters, roomy, unharmed, writable
-from snaproot.health.mountinfo import Mount, parse
+from snaproot.mountinfo import Mount, holding
 from tests.health.asking import answer, first_on_path, put
 
 MOUNTS = b"""\
@@ -34,14 +35,16 @@ MOUNTS = b"""\
     ],
 )
 def test_the_mount_of_a_path(path: str, kind: str, frozen: bool) -> None:
-    found = parse(MOUNTS, Path(path))
+    found = holding(MOUNTS, Path(path))
     assert found is not None
     assert (found.kind, found.frozen_by_error) == (kind, frozen)
 
 
 def test_a_btrfs_whose_superblock_is_read_only_is_frozen() -> None:
-    assert Mount("btrfs", "rw,relatime", "ro,subvol=/x").frozen_by_error
-    assert not Mount("btrfs", "ro,relatime", "rw,errors=ro2").frozen_by_error
+    root = Mount(Path("/"), "/dev/sda2", "btrfs", "rw,relatime", "ro,subvol=/x")
+    assert root.frozen_by_error
+    sealed = replace(root, options="ro,relatime", super_options="rw,errors=ro2")
+    assert not sealed.frozen_by_error
 
 
 def test_a_directory_that_can_be_written_is_good_and_left_as_it_was(tmp_path: Path) -> None:
