@@ -7,7 +7,6 @@ directory (rename(2), fsync(2)). A reader sees the old content or the new one, n
 import ctypes
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -183,7 +182,7 @@ def _acquire(descriptor: int, deadline: float) -> None:
 
 
 def _replace(directory: int, name: str, content: bytes, mode: int | None) -> None:
-    temporary = f".{name}.{secrets.token_hex(8)}"
+    temporary = f".{name}.{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:

@@ -3,13 +3,13 @@
 Debian and SUSE have vmlinuz-REL, dracut too, Arch vmlinuz-NAME. Costs what is in /boot.
 """
 
-import hashlib
 import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot.environment import Digests
+from snaproot.hashing import file_sha256
 from snaproot.inside import Inside
 
 _IMAGE = re.compile(r"vmlinu[xz]-(?!0-rescue-)(.+)")
@@ -43,7 +43,7 @@ def digests(inside: Inside, image: str, initramfs: str) -> Digests:
     found = []
     for path in (image, initramfs):
         with inside.locate(path).open("rb") as file:
-            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+            found.append(file_sha256(file))
     return Digests(kernel=found[0], initramfs=found[1])
 
 

@@ -4,7 +4,6 @@ Content is the set of package versions that an update brings. The list lies besi
 outside every root.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from snaproot import durable
 from snaproot.environment import Environment, PackageChange
 from snaproot.errors import NeedsRecovery, Refused
+from snaproot.hashing import sha256
 
 FORMAT = 1
 NAME = "quarantine.json"
@@ -75,7 +75,7 @@ def digest(changes: Iterable[PackageChange]) -> str:
     What was installed before has no part in it: the same update is the same on another day.
     """
     lines = sorted(f"{change.name} {change.after or '-'}\n" for change in changes)
-    return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else ""
+    return sha256("".join(lines).encode()).hexdigest() if lines else ""
 
 
 def parse(text: bytes) -> tuple[Reverted, ...]:

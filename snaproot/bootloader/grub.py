@@ -4,7 +4,6 @@ What GRUB does with them is `script/grub.cfg`. It replays no journal: all that i
 to its place before the one write that makes it the choice.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from snaproot.bootloader import Bootable, Bootables, Capability, Trial, entry, e
 from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
 from snaproot.errors import Refused, SnaprootError
+from snaproot.hashing import file_sha256
 from snaproot.inside import Inside
 from snaproot.state import LoaderView
 
@@ -238,7 +238,7 @@ def _check(bootable: Bootable, path: str, digest: str) -> None:
         if here != bootable.root / path.lstrip("/") or here.is_symlink() or not here.is_file():
             raise Refused(f"{bootable.id}: GRUB cannot read {path}: it is behind a link")
         with durable.uncached(here) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = file_sha256(file)
     except OSError as error:
         raise Refused(f"{bootable.id}: {path} cannot be read: {error.strerror}") from error
     if digest and found != digest:

@@ -14,17 +14,16 @@ device, or `-`. In PATH a backslash and a newline are written `\\` and `\n`; all
 for themselves. `/etc` is not listed, as it stays writable, and timestamps are not.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from snaproot.filesystem import Change, PathChange
 from snaproot.filesystem.cloning import clone
+from snaproot.hashing import file_sha256, sha256
 
 Lines = dict[bytes, bytes]
 Report = Callable[[float], None]
@@ -72,14 +71,14 @@ def extend(target: Path, parent: Path, digest: str, root: Path, candidates: Iter
 def load(source: Path, digest: str) -> Lines:
     """Read a list as path → fields. Raises ValueError if any byte of it differs from `digest`."""
     lines: Lines = {}
-    chain, section = "", hashlib.sha256(b"")
+    chain, section = "", sha256(b"")
     with source.open("rb") as file:
         for line in file:
             if line.startswith(b"= "):
                 chain = section.hexdigest()
                 if line.split(b" ")[1].decode("ascii", "replace") != chain:
                     raise ValueError(f"{source} is damaged")
-                section = hashlib.sha256(chain.encode())
+                section = sha256(chain.encode())
             else:
                 section.update(line)
                 _apply(lines, line)
@@ -178,10 +177,10 @@ def printable(path: bytes) -> str:
 def _content(full: bytes, found: os.stat_result) -> bytes:
     if stat.S_ISREG(found.st_mode):
         with open(full, "rb", buffering=0) as file:  # noqa: PTH123 - a path of any bytes
-            return hashlib.file_digest(file, "sha256").hexdigest().encode()
+            return file_sha256(file).encode()
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(full)  # noqa: PTH115 - a path of any bytes
-        return hashlib.sha256(target).hexdigest().encode()
+        return sha256(target).hexdigest().encode()
     if stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode):
         return b"%d:%d" % (os.major(found.st_rdev), os.minor(found.st_rdev))
     return b"-"
@@ -191,7 +190,7 @@ def _attributes(full: bytes) -> bytes:
     names = os.listxattr(full, follow_symlinks=False)
     if not names:
         return b"-"
-    digest = hashlib.sha256()
+    digest = sha256()
     for name in sorted(names):
         value = os.getxattr(full, name, follow_symlinks=False)
         digest.update(b"%s\0%d\0%s" % (os.fsencode(name), len(value), value))
@@ -208,7 +207,7 @@ def _rewrite(target: Path, lines: Lines, section: bytearray) -> str:
 
 def _finish(target: Path, section: bytearray, previous: str, first: int) -> str:
     """Append a section to what `target` holds; an empty `previous` begins it anew."""
-    chain = hashlib.sha256(previous.encode() + section).hexdigest()
+    chain = sha256(previous.encode() + section).hexdigest()
     if not previous:
         target.unlink(missing_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -249,6 +248,8 @@ def _states(
     if len(known) < _FEW:
         yield from ((path, described(tree, path)) for path in known)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from zip(known, pool.map(partial(described, tree), known), strict=True)
 

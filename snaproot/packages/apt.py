@@ -4,7 +4,6 @@ The indexes and packages are fetched in a read-only sandbox of the parent, where
 script can run; the upgrade runs in the target, without network, from what was fetched.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from snaproot import shims
 from snaproot.config import Conffiles
 from snaproot.errors import CommandFailed, Refused, SnaprootError
+from snaproot.hashing import file_sha256
 from snaproot.inside import Inside
 from snaproot.packages import Outcome, Plan, Progress, Report, aptoutput
 from snaproot.packages.aptoutput import Archive
@@ -203,4 +203,4 @@ def _has_digest(path: Path, archive: Archive) -> bool:
     if not archive.digest or not _has_size(path, archive):
         return False
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == archive.digest
+        return file_sha256(file) == archive.digest

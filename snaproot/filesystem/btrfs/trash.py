@@ -4,7 +4,6 @@ btrfsutil's recursive deletion leaves half a tree when it is cut, and cannot ope
 """
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +63,7 @@ def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
 def scratch(layout: Layout) -> Iterator[Path]:
     """Lend a directory in the trash: whatever happens, nothing of it stays."""
     durable.make_directory(layout.trash)
-    place = layout.trash / f"x{secrets.token_hex(6)}"
+    place = layout.trash / f"x{os.urandom(6).hex()}"
     with binding.translated(f"make {place}"):
         place.mkdir(mode=0o700)
     try:
