@@ -2,23 +2,31 @@
 
 Nothing that is there is replaced, but for a file that an earlier deployment put there and nobody
 has touched since. What was put where is remembered beside the record: it outlives a revert.
+
+Services own parts of the areas, and may be at work meanwhile: directories are held by descriptors,
+and what is put is made in a directory that only we can write to.
 """
 
-import hashlib
 import json
 import os
-import secrets
+import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from snaproot import durable
 from snaproot.errors import SnaprootError
-from snaproot.filesystem.cloning import copy, copy_attributes
+from snaproot.filesystem.cloning import copy
+from snaproot.hashing import file_sha256
 
 FORMAT = 1
 NAME = "additions"
+
+_ASIDE = ".snaproot-aside-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,13 @@ def apply(source: Path, areas: Mapping[str, Path], applied: Applied, id: str) ->
     """Put everything from `source` where it is missing in the areas; return path → digest.
 
     Done once for each target. May be repeated after a cut. Links of the areas are not followed.
+    Raises SnaprootError where it cannot be put there.
     """
     if applied.done(id) or not source.is_dir():
         return {}
     placing = _Placing(areas, applied.digests())
     try:
-        placing.fill(source, "")
+        placing.fill(source, "", None)
     except OSError as error:
         raise SnaprootError(
             f"what {id} adds below /var cannot be put in place: {error}; what is there is untouched"
@@ -86,45 +95,86 @@ class _Placing:
     known: Mapping[str, frozenset[str]]
     put: dict[str, str] = field(default_factory=dict)
 
-    def fill(self, source: Path, path: str) -> None:
-        """Go through one directory; `path` is where the booted root has it."""
+    def fill(self, source: Path, path: str, held: Path | None) -> None:
+        """Go through one directory; `path` is where the booted root has it.
+
+        `held` is the directory that gets it; None above all areas.
+        """
+        if held is not None:
+            _sweep(held)
         for entry in sorted(source.iterdir()):
-            self._place(entry, f"{path}/{entry.name}")
+            below = f"{path}/{entry.name}"
+            target = self.areas.get(below) or (held and held / entry.name)
+            if target is not None:
+                with _named(below):
+                    self._place(entry, target, below)
+            if _is_directory(entry):
+                self._descend(entry, below, target)
 
-    def _place(self, entry: Path, path: str) -> None:
-        target = self._target(path)
-        directory = stat.S_ISDIR(entry.lstat().st_mode)
-        if target is not None and self._may_be_put(target, path, directory=directory):
-            self._put(entry, target, path)
-        elif target is not None and not directory and _digest(target) == _digest(entry):
+    def _place(self, entry: Path, target: Path, path: str) -> None:
+        if self._may_be_put(entry, target, path):
+            if _put(entry, target):
+                self.put[path] = _digest(entry)
+        elif not _is_directory(entry) and _digest(target) == _digest(entry):
             self.put[path] = _digest(entry)  # from before a cut
-        if directory and (target is None or stat.S_ISDIR(target.lstat().st_mode)):
-            self.fill(entry, path)
 
-    def _may_be_put(self, target: Path, path: str, *, directory: bool) -> bool:
-        """Tell whether nothing is there, or what a deployment put there and nobody touched."""
+    def _may_be_put(self, entry: Path, target: Path, path: str) -> bool:
+        """Tell whether nothing is there, or a file of a deployment that nobody touched."""
         if not os.path.lexists(target):
             return True
-        return not directory and path in self.known and _digest(target) in self.known[path]
+        if _is_directory(entry) or _is_directory(target):
+            return False
+        return path in self.known and _digest(target) in self.known[path]
 
-    def _target(self, path: str) -> Path | None:
-        """Find a path in the area that holds it; None above all areas."""
-        holding = [area for area in self.areas if path == area or path.startswith(f"{area}/")]
-        if not holding:
-            return None
-        area = max(holding, key=len)
-        return self.areas[area] / path[len(area) :].lstrip("/")
+    def _descend(self, entry: Path, path: str, target: Path | None) -> None:
+        if target is None:
+            self.fill(entry, path, None)
+        elif _is_directory(target):
+            with _held(target) as held:
+                self.fill(entry, path, held)
 
-    def _put(self, entry: Path, target: Path, path: str) -> None:
-        """Copy under a name of its own, then rename: a cut leaves all of it or nothing."""
-        aside = target.parent / f".{secrets.token_hex(8)}"
-        if not copy(entry, aside):
-            return
-        with_times = stat.S_ISDIR(entry.lstat().st_mode)
-        aside.replace(target)
-        if with_times:
-            copy_attributes(entry, target)
-        self.put[path] = _digest(entry)
+
+def _put(entry: Path, target: Path) -> bool:
+    """Copy aside, then rename: a cut leaves all of it or nothing. False for what has no copy."""
+    from tempfile import mkdtemp
+
+    made = Path(mkdtemp(prefix=_ASIDE, dir=target.parent))
+    with _held(made) as aside:
+        copied = copy(entry, aside / "new")
+        if copied:
+            (aside / "new").replace(target)
+    made.rmdir()
+    return copied
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a cut left; a name of ours that is no directory of ours is somebody else's."""
+    for left in directory.glob(f"{_ASIDE}*"):
+        if _is_directory(left) and left.lstat().st_uid == os.geteuid():
+            shutil.rmtree(left)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[Path]:
+    """Name a directory by its descriptor: then nobody can put a link in its place (proc(5))."""
+    descriptor = os.open(directory, _DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Name a path in errors as the booted root has it, not by a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _is_directory(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
 
 
 def _digest(path: Path) -> str:
@@ -134,5 +184,5 @@ def _digest(path: Path) -> str:
         return f"link {path.readlink()}"
     if not stat.S_ISREG(mode):
         return f"kind {stat.S_IFMT(mode):o}"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with os.fdopen(os.open(path, _FILE), "rb") as file:
+        return file_sha256(file)

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.additions import apply
 from snaproot.errors import SnaprootError
 from snaproot.health import baseline, suite
 from snaproot.health.runner import insist
@@ -58,9 +57,7 @@ def promote_by_hand(system: System, reason: str) -> Record:
     """Promote what somebody looked at; where nothing boots, its additions are put in place."""
     pending = system.records.load().pending
     if pending is not None and not system.running and pending.created_target:
-        areas = system.filesystem.place(pending.target).areas
-        source = system.filesystem.additions(pending.target)
-        apply(source, areas, system.applied, pending.target)
+        system.put_additions(pending.target)
     record = system.transaction.promote(Verdict(Result.GOOD, Judge.HAND, reason))
     if system.running:
         note_baseline(system)
@@ -71,8 +68,7 @@ def promote_by_hand(system: System, reason: str) -> Record:
 def promote_what_runs(system: System, kind: Kind) -> Record:
     """Promote a root that somebody booted by hand, with all that a trial of it would have had."""
     booted = system.filesystem.booted() or ""
-    areas = system.filesystem.place(booted).areas
-    apply(system.filesystem.additions(booted), areas, system.applied, booted)
+    system.put_additions(booted)
     record = system.transaction.promote_booted(kind)
     note_baseline(system)
     return record

@@ -1,7 +1,7 @@
 """The composition root: the one place that knows which backends there are, and wires them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +73,11 @@ class System:
     def applied(self) -> Applied:
         """What additions were put below `/var`, for which target."""
         return Applied(self.records.directory / additions.NAME)
+
+    def put_additions(self, id: str) -> Sequence[str]:
+        """Put what a target adds below `/var` in place, and name it; once for each target."""
+        areas = self.filesystem.place(id).areas
+        return [*additions.apply(self.filesystem.additions(id), areas, self.applied, id)]
 
     def packages(self, root: Path) -> PackageManager:
         """Find the package manager of a root."""

@@ -84,6 +84,26 @@ def test_a_cut_before_the_mark_is_repeated(tmp_path: Path, applied: Applied) -> 
     assert not list((tmp_path / "var/lib").glob(".*"))
 
 
+def test_what_a_cut_left_aside_is_removed(tmp_path: Path, applied: Applied) -> None:
+    aside = tmp_path / "var/lib/.snaproot-aside-x1"
+    aside.mkdir()
+    (aside / "new").write_text("half")
+    put(tmp_path, applied, "b1", added(tmp_path, "b1", data="1"))
+    assert [path.name for path in (tmp_path / "var/lib").iterdir()] == ["data"]
+
+
+def test_a_file_does_not_take_the_place_of_a_directory(tmp_path: Path, applied: Applied) -> None:
+    put(tmp_path, applied, "b1", added(tmp_path, "b1", app__data="1"))
+    assert put(tmp_path, applied, "b2", added(tmp_path, "b2", app="2")) == []
+    assert (tmp_path / "var/lib/app/data").read_text() == "1"
+
+
+def test_a_directory_does_not_take_the_place_of_a_file(tmp_path: Path, applied: Applied) -> None:
+    put(tmp_path, applied, "b1", added(tmp_path, "b1", app="1"))
+    assert put(tmp_path, applied, "b2", added(tmp_path, "b2", app__data="2")) == []
+    assert (tmp_path / "var/lib/app").read_text() == "1"
+
+
 def test_the_nearest_area_gets_it(tmp_path: Path, applied: Applied) -> None:
     source = added(tmp_path, "b1", app__data="1")
     areas = {"/var": tmp_path / "var", "/var/lib/app": tmp_path / "app"}

@@ -4,12 +4,11 @@
 when a machine goes down in an orderly way.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from snaproot import system as systems
-from snaproot.additions import apply
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
 from snaproot.errors import ExitCode, NotAdopted, SnaprootError
@@ -58,10 +57,9 @@ def additions(tell: Notice) -> int:
         booted = system.filesystem.booted()
         if booted is None:
             return ExitCode.DONE
-        source, areas = system.filesystem.additions(booted), system.filesystem.place(booted).areas
-        put = apply(source, areas, system.applied, booted)
+        put = system.put_additions(booted)
         if put:
-            tell(f"put in place: {_some(list(put))}")
+            tell(f"put in place: {_some(put)}")
     return ExitCode.DONE
 
 
@@ -212,6 +210,6 @@ def _locked(system: System, verb: str) -> AbstractContextManager[None]:
     return system.locked(f"snaproot boot {verb}", _WAIT.get(verb, _SHORT_WAIT))
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"
