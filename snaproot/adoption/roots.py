@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from snaproot import fstab
 from snaproot.adoption.facts import TOP_LEVEL, Root, Subvolume
 from snaproot.errors import Refused
-
-_SHOWN = 8
+from snaproot.wording import some
 
 
 def chosen(roots: Sequence[Root], subvolumes: Sequence[Subvolume], default: int) -> Root:
@@ -51,4 +50,4 @@ def _names_itself(root: Root) -> bool:
 
 def _listed(subvolumes: Sequence[Subvolume]) -> str:
     names = [shown(s.path) for s in subvolumes if s.id != TOP_LEVEL] or ["the top level alone"]
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return some(names)

@@ -4,7 +4,7 @@
 when a machine goes down in an orderly way.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from snaproot.run import restart, run
 from snaproot.state import Judge, Phase, Result, Verdict
 from snaproot.steps import Notice
 from snaproot.system import System
+from snaproot.wording import some
 
 RUN = Path("/run/snaproot")
 FAILED = RUN / "failed"
@@ -28,7 +29,6 @@ JUDGED = RUN / "judged"
 
 _WAIT = {"health": 300.0, "promote": 240.0, "recover": 240.0}  # seconds; less than the unit has
 _SHORT_WAIT = 20.0
-_SHOWN = 10  # paths
 
 Verb = Callable[[Notice], int]
 
@@ -59,7 +59,7 @@ def additions(tell: Notice) -> int:
             return ExitCode.DONE
         put = system.put_additions(booted)
         if put:
-            tell(f"put in place: {_some(put)}")
+            tell(f"put in place: {some(put)}")
     return ExitCode.DONE
 
 
@@ -103,7 +103,7 @@ def reject(tell: Notice) -> int:
     """Reject a trial that did not reach boot-complete.target, whatever held it up."""
     listed = run(["systemctl", "--failed", "--plain", "--no-legend", "--no-pager"], check=False)
     failed = [line.split()[0] for line in listed.output.splitlines() if line.strip()]
-    why = f"failed: {_some(failed)}" if failed else "nothing says why"
+    why = f"failed: {some(failed)}" if failed else "nothing says why"
     reason = f"boot-complete.target was not reached, {why}"
     with _opened(tell) as system:
         return _reject(system, Verdict(Result.BAD, Judge.HEALTH, reason), tell)
@@ -139,7 +139,7 @@ def _shut_down(system: System, tell: Notice) -> None:
     if pending and pending.phase is Phase.ARMED and booted != pending.target:
         edits = [one.path for one in system.filesystem.edits(pending.target)]
         if edits:
-            tell(f"{pending.target} is booted next, without these edits: {_some(edits)}")
+            tell(f"{pending.target} is booted next, without these edits: {some(edits)}")
 
 
 def _is_unknown(system: System) -> bool:
@@ -208,8 +208,3 @@ def _adopted(tell: Notice) -> Iterator[System | None]:
 
 def _locked(system: System, verb: str) -> AbstractContextManager[None]:
     return system.locked(f"snaproot boot {verb}", _WAIT.get(verb, _SHORT_WAIT))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"

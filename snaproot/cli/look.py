@@ -10,6 +10,7 @@ import typer
 from snaproot.cli.app import Call, verb
 from snaproot.errors import ExitCode
 from snaproot.output import Output, Table, shortened, size
+from snaproot.wording import some
 
 if TYPE_CHECKING:
     from snaproot.difference import Difference
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from snaproot.verdicts import Verdict
 
 _ORIGIN = 40  # characters
-_SHOWN = 8  # paths; --json has them all
 EXCLUSIVE = (
     "EXCLUSIVE: file data that deleting this one alone would free; what is shared counts for none."
 )
@@ -154,7 +154,7 @@ def _history(seen: "Overview") -> "Iterator[tuple[str, str]]":
     if seen.verdict:
         yield "verdict", _verdict(seen.verdict)
     for id, paths in seen.left_behind.items():
-        yield "kept", f"{_some(paths)}: added by {id}, which is gone; services may have used it"
+        yield "kept", f"{some(paths)}: added by {id}, which is gone; services may have used it"
 
 
 def _running(known: "dict[str, Environment]", seen: "Overview", booted: str) -> str:
@@ -170,17 +170,12 @@ def _running(known: "dict[str, Environment]", seen: "Overview", booted: str) -> 
 def _edits(seen: "Overview") -> str:
     paths = [one.path for one in seen.edits]
     target = seen.pending.target if seen.pending else ""
-    return f"{_some(paths)}: changed after {target} was made, and not in it"
+    return f"{some(paths)}: changed after {target} was made, and not in it"
 
 
 def _verdict(last: "Verdict") -> str:
     why = f": {last.reason}" if last.reason else ""
     return f"{last.result} for {last.target}, by {last.by}, {last.time}{why}"
-
-
-def _some(paths: "Sequence[str]") -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return f"{', '.join(paths[:_SHOWN])}{more}"
 
 
 def _pending(seen: "Overview", pending: "Deployment") -> str:

@@ -28,7 +28,6 @@ Retry = Annotated[
 ]
 Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
 
-_SHOWN = 8  # paths; --json has them all
 _SHELL = (
     *("/bin/sh", "-c"),
     # Debian's prompt shows this word, so that nobody takes the copy for the running system.
@@ -200,12 +199,11 @@ def _print_outlook(
     output: Output, made: "Deployment", system: "System", untouched: tuple[str, ...]
 ) -> None:
     from snaproot.outlook import Outlook
+    from snaproot.wording import some
 
     if untouched:
-        more = f" and {len(untouched) - _SHOWN} more" if len(untouched) > _SHOWN else ""
         output.paragraph(
-            "Changed in a copy of what is shared, and not applied: "
-            f"{', '.join(untouched[:_SHOWN])}{more}."
+            f"Changed in a copy of what is shared, and not applied: {some(untouched)}."
         )
     loader, tries = system.bootloader.capability(), system.config.trial.tries
     for line in Outlook(made, loader, tries, system.running, system.reverts).lines():
