@@ -153,6 +153,36 @@ def test_a_system_without_a_loader_gets_one_later(bench: Bench) -> None:
     assert "the ESP (UUID=1234-ABCD) is not there" in plain.refused("status", status=3)
 
 
+def test_a_configured_loader_that_is_not_there_is_refused(bench: Bench, tmp_path: Path) -> None:
+    plain = replace(bench.machine, options=("--sysroot", str(bench.machine.top)))
+    plain("init", "-y")
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    (settings / "snaproot.toml").write_text('[bootloader]\nbackend = "grub"\n')
+    alone = ("bwrap", "--cap-add", "ALL", "--dev-bind", "/", "/", "--tmpfs", "/run")
+    configured = replace(plain, prefix=(*alone, "--ro-bind", str(settings), "/run/snaproot"))
+    assert "has no loader's home" in configured.refused("status", status=3)
+    plain("status")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [('"format": 2', "format 2"), ('"backend": "lilo"', "no loader 'lilo'"), ("[", "cannot be")],
+)
+def test_a_chosen_loader_that_is_not_understood_is_left_alone(
+    bench: Bench, change: str, says: str
+) -> None:
+    bench.machine("init", "-y")
+    env = bench.env
+    chosen = bench.machine.snaproot / "record/loader.json"
+    key = change.partition(":")[0]
+    lines = chosen.read_text().splitlines()
+    changed = "\n".join(f" {change}," if line.startswith(f" {key}") else line for line in lines)
+    chosen.write_text(changed if key != "[" else "[")
+    assert says in bench.machine("status", status=4).err
+    assert bench.env == env
+
+
 def test_what_grub_install_took_away_is_given_back(bench: Bench) -> None:
     bench.machine("init", "-y")
     bench.seen()

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from snaproot import durable, mounts
+from snaproot import durable, formats, mounts
 from snaproot.bootloader import HOME, entry, envblock
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Pointer
 
 FORMAT = 1
 NAME = "loader.json"
+GRUB = "grub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ def flush(filesystem: Pointer, home: Path) -> None:
 
 
 def load(directory: Path) -> Loader | None:
-    """Read it; None where adoption chose no loader. Raises NeedsRecovery where it is damaged."""
+    """Read it; None where none was chosen. Raises NeedsRecovery for a damaged or newer one."""
     path = directory / NAME
     try:
-        data = json.loads(path.read_bytes())
-        return Loader(backend=str(data["backend"]), esp=str(data["esp"]))
+        data = formats.parse(path.read_bytes(), "chosen loader", FORMAT)
+        return _checked_choice(Loader(backend=data["backend"], esp=str(data["esp"])))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -76,6 +77,12 @@ def check_is_of(home: Path, filesystem: str) -> None:
             f"{home} belongs to another system, on {found.filesystem}; nothing was changed",
             hint="name this system's own ESP with --esp DIR",
         )
+
+
+def _checked_choice(loader: Loader) -> Loader:
+    if loader.backend != GRUB:
+        raise ValueError(f"there is no loader {loader.backend!r}")
+    return loader
 
 
 def _checked(place: Path) -> Path:

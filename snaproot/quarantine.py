@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from snaproot import durable
+from snaproot import durable, formats
 from snaproot.environment import Environment, PackageChange
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.hashing import sha256
@@ -40,7 +40,7 @@ class Quarantined:
         return self.directory / NAME
 
     def load(self) -> tuple[Reverted, ...]:
-        """Read the list, oldest first. Raises NeedsRecovery where it is damaged."""
+        """Read the list, oldest first. Raises NeedsRecovery where it is damaged, or newer."""
         try:
             return parse(self.path.read_bytes())
         except FileNotFoundError:
@@ -79,8 +79,8 @@ def digest(changes: Iterable[PackageChange]) -> str:
 
 
 def parse(text: bytes) -> tuple[Reverted, ...]:
-    """Read the list. Raises ValueError on damage. Pure."""
-    data = json.loads(text)
+    """Read the list. Raises ValueError on damage, NewerFormat on a newer format. Pure."""
+    data = formats.parse(text, "list of what was reverted", FORMAT)
     try:
         found = [Reverted(o["content"], o["target"], o["reason"]) for o in data["reverted"]]
     except (KeyError, TypeError) as error:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
-from snaproot import __version__, durable
+from snaproot import durable, formats
 from snaproot.environment import ID
-from snaproot.errors import NeedsRecovery, NewerFormat, SnaprootError
+from snaproot.errors import NeedsRecovery, SnaprootError
 from snaproot.state import FORMAT, READER, Deployment, Kind, Phase, Record
 
 NAME = "record.json"
@@ -27,19 +27,7 @@ def render(record: Record) -> bytes:
 
 def parse(text: bytes) -> Record:
     """Read a record. Raises ValueError on damage, NewerFormat on a newer format."""
-    try:
-        data = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
-        raise ValueError("it is no record")
-    if data["format"] > FORMAT:
-        raise NewerFormat(
-            f"the record has format {data['format']}, this snaproot {__version__} reads {FORMAT}; "
-            "nothing was changed",
-            hint=f"snaproot {data.get('reader', 'of a newer release')} or newer is needed: "
-            "boot the default, where it is installed",
-        )
+    data = formats.parse(text, "record", FORMAT)
     try:
         return _record(data)
     except (KeyError, TypeError) as error:

@@ -165,10 +165,21 @@ def _check_adopted(top: Path, *, running: bool) -> None:
 
 
 def _chosen_loader(settings: Config, record: Path) -> Loader | None:
-    """Say which loader adoption has set up; None for the filesystem's own pointer."""
+    """Say which loader adoption has set up; None for the filesystem's own pointer.
+
+    Raises Refused where another one is configured: the pointer counts no boots.
+    """
     if settings.bootloader.backend is Backend.POINTER:
         return None
-    return loaders.load(record)
+    chosen = loaders.load(record)
+    if chosen is None and settings.bootloader.backend is Backend.GRUB:
+        raise Refused(
+            'configured is [bootloader] backend = "grub", but this system has no loader\'s home; '
+            "nothing was changed",
+            hint="snaproot init --esp DIR makes one; without that line the filesystem's pointer is "
+            "all there is",
+        )
+    return chosen
 
 
 def _home(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from snaproot.environment import Digests, Environment, PackageChange
-from snaproot.errors import ExitCode, NeedsRecovery, Refused
+from snaproot.errors import ExitCode, NeedsRecovery, NewerFormat, Refused
 from snaproot.quarantine import NAME, Quarantined, digest, parse, render
 
 BAD = (PackageChange("app", "1", "2"), PackageChange("gone", "1", ""))
@@ -60,9 +60,17 @@ def test_twice_is_once_and_the_newest_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_damaged_list_is_no_empty_one(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text('{"reverted": [1]}')
+    (tmp_path / NAME).write_text('{"format": 1, "reverted": [1]}')
     with pytest.raises(NeedsRecovery, match="cannot be read"):
         Quarantined(tmp_path).refuse(digest(BAD))
+
+
+def test_a_newer_list_is_left_alone(tmp_path: Path) -> None:
+    newer = b'{"format": 2, "reverted": []}'
+    (tmp_path / NAME).write_bytes(newer)
+    with pytest.raises(NewerFormat, match="format 2"):
+        Quarantined(tmp_path).add(reverted(), "red")
+    assert (tmp_path / NAME).read_bytes() == newer
 
 
 def test_it_reads_what_it_writes(tmp_path: Path) -> None:

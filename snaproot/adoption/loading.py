@@ -41,7 +41,7 @@ def set_up(plan: AdoptionPlan, layout: Layout) -> None:
     flush = partial(loaders.flush, filesystem, esp)
     grub = Grub(esp / HOME, partial(bootable, filesystem), flush, None)
     table = _text(Inside(filesystem.place(base).root), "/etc/fstab")
-    loader = Loader("grub", _device(table, esp))
+    loader = Loader(loaders.GRUB, _device(table, esp))
     stub.establish(esp, said, grub, base)
     loaders.save(layout.record, loader)
 

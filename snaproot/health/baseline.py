@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snaproot import durable
-from snaproot.errors import Refused, SnaprootError
+from snaproot import durable, formats
+from snaproot.errors import SnaprootError
 
 FORMAT = 1
 NAME = "baseline.json"
@@ -45,18 +45,8 @@ def render(baseline: Baseline) -> bytes:
 
 
 def parse(text: bytes) -> Baseline:
-    """Read it. Raises ValueError on damage, Refused on a newer format."""
-    try:
-        data = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
-        raise ValueError("it is no baseline")
-    if data["format"] > FORMAT:
-        raise Refused(
-            f"the baseline has format {data['format']}, this snaproot reads {FORMAT}",
-            hint="use the snaproot that wrote it, or a newer one",
-        )
+    """Read it. Raises ValueError on damage, NewerFormat on a newer format."""
+    data = formats.parse(text, "baseline", FORMAT)
     known = {"format", "failed_units", "device_errors", "recorded", "environment"}
     return Baseline(
         failed_units=_texts(data.get("failed_units", [])),
@@ -70,7 +60,7 @@ def parse(text: bytes) -> Baseline:
 def load(directory: Path) -> Baseline:
     """Read the baseline in a directory; a missing one is empty.
 
-    Raises SnaprootError for one that cannot be read, Refused for a newer one.
+    Raises SnaprootError for one that cannot be read, NewerFormat for a newer one.
     """
     path = directory / NAME
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snaproot.errors import Refused, SnaprootError
+from snaproot.errors import NewerFormat, SnaprootError
 from snaproot.health.baseline import NAME, Baseline, load, parse, render, save
 
 KNOWN = Baseline(
@@ -53,5 +53,5 @@ def test_a_damaged_one_is_loud(text: bytes, tmp_path: Path) -> None:
 
 def test_a_newer_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b'{"format": 2}')
-    with pytest.raises(Refused, match="format 2"):
+    with pytest.raises(NewerFormat, match="format 2"):
         load(tmp_path)
