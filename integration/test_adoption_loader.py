@@ -136,6 +136,13 @@ def test_a_lost_file_of_the_loader_is_written_anew(bench: Bench) -> None:
     assert target in bench.machine.ids()
 
 
+def test_settings_that_are_no_file_are_none(bench: Bench) -> None:
+    drop_in = bench.machine.top / "@/etc/default/grub.d/odd.cfg"
+    drop_in.mkdir(parents=True)
+    bench.machine("init", "-y")
+    assert "console=ttyS0" in (bench.home / f"entries/{bench.env.good}.cfg").read_text()
+
+
 def test_an_esp_that_grub_does_not_start_from_is_refused_before_anything(bench: Bench) -> None:
     bench.stub.unlink()
     said = bench.machine("init", "-y", status=3).err

@@ -59,7 +59,7 @@ def _defaults(root: Path) -> list[str]:
         drop_ins = sorted(p.name for p in inside.locate(grubdefaults.DROP_INS).glob("*.cfg"))
         names += [f"{grubdefaults.DROP_INS}/{name}" for name in drop_ins]
     found = (inside.locate(name) for name in names if inside.holds(name))
-    return [path.read_text(encoding="utf-8", errors="replace") for path in found]
+    return [path.read_text(encoding="utf-8", errors="replace") for path in found if path.is_file()]
 
 
 def _arguments(mounting: tuple[str, ...], defaults: list[str]) -> tuple[str, ...]:
