@@ -19,6 +19,9 @@ from snaproot.steps import Steps, pending_in
 Build = Callable[[Workspace, str], Environment]
 """Change the writable target (second argument: its parent), prove it, and describe it."""
 
+Create = Callable[[str, str], Workspace]
+"""Make a writable target (its id) of a parent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction(Steps):
@@ -44,21 +47,23 @@ class Transaction(Steps):
         Whatever goes wrong before it is sealed, the target is discarded and nothing else changed.
         Raises Refused where `ready` does.
         """
-        record = self.ready(arm=arm)
-        known = [environment.id for environment in self.filesystem.environments()]
-        work = drafts.staging(kind, record, known, self.now())
-        self.ledger.save(record.working(work))
-        try:
-            workspace = self.filesystem.create(work.target, work.parent)
-            self.filesystem.seal(build(workspace, work.parent))
-            self.filesystem.intact(work.target)
-        except BaseException as error:
-            self._give_up_work(error)
-            raise
+        work = self._build(self.ready(arm=arm), kind, self.filesystem.create, build)
         if arm:
             return self.arm()
         self.ledger.save(self.ledger.load().staged())
         return replace(work, phase=Phase.STAGED)
+
+    def adopt(self, create: Create, build: Build) -> Deployment:
+        """Build a root of ours beside the original, and arm it.
+
+        Nothing was booted through the loader's home yet, so that nobody knows whether it counts:
+        one that cannot boots the original.
+        """
+        record = self.settled()
+        if record.pending is not None:
+            raise RuntimeError("only what nothing is pending on is adopted")
+        self._build(record, Kind.ADOPT, create, build)
+        return self._arm(self.tries)
 
     def choose(self, kind: Kind, target: str) -> Deployment:
         """Arm a boot environment that exists already (rollback, activate)."""
@@ -88,7 +93,25 @@ class Transaction(Steps):
             raise Refused("nothing is staged; nothing was changed", hint="snaproot status")
         self._refuse_obstacle()
         self.filesystem.intact(ready.target)
-        tries = self.tries if self.bootloader.capability().counts else 1
+        return self._arm(self.tries if self.bootloader.capability().counts else 1)
+
+    def _build(self, record: Record, kind: Kind, create: Create, build: Build) -> Deployment:
+        known = [environment.id for environment in self.filesystem.environments()]
+        work = drafts.staging(kind, record, known, self.now())
+        self.ledger.save(record.working(work))
+        try:
+            workspace = create(work.target, work.parent)
+            self.filesystem.seal(build(workspace, work.parent))
+            self.filesystem.intact(work.target)
+        except BaseException as error:
+            self._give_up_work(error)
+            raise
+        return work
+
+    def _arm(self, tries: int) -> Deployment:
+        """Make finished work, or what is staged, the next boot; it was looked at already."""
+        record = self.ledger.load()
+        ready = record.work or pending_in(record)
         record = record.arming(self.boot.id, tries)
         self.ledger.save(record)
         try:

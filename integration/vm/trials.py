@@ -16,6 +16,7 @@ from integration.vm import images
 from integration.vm.guest import BOOT, Guest, Machine, machine
 from integration.vm.qemu import Hardware
 from snaproot.bootloader import entry, envblock
+from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem.btrfs.backend import Btrfs
@@ -118,7 +119,8 @@ def always(disk: Off, spoilt: str = "") -> None:
     record, known = disk.record, disk.environments
     pending = record.pending
     promoting = {pending.target} if pending and pending.phase is Phase.PROMOTING else set()
-    proven = {id for id, one in known.items() if one.standing is Standing.PROVEN} | promoting
+    believed = {Standing.PROVEN, Standing.ORIGINAL}
+    proven = {id for id, one in known.items() if one.standing in believed} | promoting
     assert known[record.base].complete
     assert record.base in proven
     assert disk.default in proven
@@ -126,7 +128,7 @@ def always(disk: Off, spoilt: str = "") -> None:
     if env is None:
         return
     assert env.good in proven
-    for id in {env.good, env.trial if env.tries else env.good} - {spoilt}:
+    for id in {env.good, env.trial if env.tries else env.good} - {spoilt, ORIGINAL}:
         assert known[id].complete
         assert known[id].sealed
         boots = disk.entry(id)

@@ -1,8 +1,9 @@
-"""Adopt a root that is not running: survey what is there, plan, and do it beside the original."""
+"""Adopt a root: survey what is there, plan, and do it beside the original."""
 
 from snaproot.adoption.execution import execute, findings
+from snaproot.adoption.note import unfinished
 from snaproot.adoption.plan import plan
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.survey import survey
 
-__all__ = ["AdoptionPlan", "execute", "findings", "plan", "survey"]
+__all__ = ["AdoptionPlan", "execute", "findings", "plan", "survey", "unfinished"]

@@ -66,13 +66,16 @@ def _findings_of_places(places: Places) -> Iterable[str]:
 
 def steps(made: AdoptionPlan) -> Iterator[str]:
     """Say what is done, in order."""
+    if made.live:
+        yield from _loader_steps(made)
     root = shown(made.root)
-    yield f"Snapshot {root} as the boot environment {made.id}; {root} itself stays untouched."
-    if made.root == "":
+    name = "a boot environment" if made.live else f"the boot environment {made.id}"
+    yield f"Snapshot {root} as {name}; {root} itself stays untouched."
+    if made.root == "" and not made.live:
         yield f"Keep a second snapshot of the top level as the boot environment {made.original}."
     yield "Make its /etc a subvolume of its own."
-    yield from (_area_step(plan) for plan in made.areas)
-    yield from (_nested_step(n) for n in made.nested if n.policy is not Policy.AREA)
+    if not made.live:
+        yield from _area_steps(made)
     if made.boot:
         yield f"Copy {made.boot} into its /boot."
     moved = [link.path for link in made.links if link.exists]
@@ -83,13 +86,28 @@ def steps(made: AdoptionPlan) -> Iterator[str]:
         f"Make the swap file {move.home} anew, {move.size // _MIB} MiB." for move in made.swap
     )
     yield "Write its /etc/fstab: areas by path, no subvolume for /, every other line kept."
-    yield f"Seal {made.id}, and declare {made.original} ({root}) as the original."
     yield from (f"Mask {unit}: it would write to a sealed root." for unit in made.masked)
+    yield from _last_steps(made)
+
+
+def _last_steps(made: AdoptionPlan) -> Iterator[str]:
+    if made.live:
+        yield "Seal it, and let the next boot try it: the original stays what the machine boots."
+        yield "Let it use the original's own directories for what is shared, until it is proven."
+        later = "Once it is proven, at the next boot"
+        yield from (f"{later}: {step[0].lower()}{step[1:]}" for step in _area_steps(made))
+        return
+    yield f"Seal {made.id}, and declare {made.original} ({shown(made.root)}) as the original."
     if not made.esp:
         yield f"Make {made.id} the default subvolume, last."
         return
     yield f"Make {made.id} the default subvolume."
     yield from _loader_steps(made)
+
+
+def _area_steps(made: AdoptionPlan) -> Iterator[str]:
+    yield from (_area_step(plan) for plan in made.areas)
+    yield from (_nested_step(n) for n in made.nested if n.policy is not Policy.AREA)
 
 
 def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
@@ -101,7 +119,8 @@ def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
 
 
 def _loader_steps(made: AdoptionPlan) -> Iterator[str]:
-    yield f"Write the loader's home, {made.esp}/{HOME}: the base is its good entry."
+    good = "the original" if made.live else "the base"
+    yield f"Write the loader's home, {made.esp}/{HOME}: {good} is its good entry."
     yield "Make the grub.cfg that GRUB reads first hand over to it, last."
 
 

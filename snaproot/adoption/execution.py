@@ -1,23 +1,26 @@
-"""Do what a plan says: build aside, rename once, and move the default subvolume last.
+"""Adopt a root that does not run: build aside, rename once, move the default subvolume last.
 
 A cut before the rename leaves nothing but a tree that the next run removes; after it, everything
 is complete, and the next run moves the default.
 """
 
 import fcntl
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from snaproot import areas, durable, kernels
 from snaproot.adoption import carving, loading
-from snaproot.adoption.building import PARTIAL, Builder
+from snaproot.adoption import note as notes
+from snaproot.adoption.building import Builder, Step, lay_out
 from snaproot.adoption.facts import is_within
+from snaproot.adoption.grounds import PARTIAL
+from snaproot.adoption.note import Note
 from snaproot.adoption.shape import AdoptionPlan
-from snaproot.adoption.survey import ADOPTION
 from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Busy, SnaprootError
 from snaproot.filesystem.btrfs import binding, sealing
@@ -28,18 +31,18 @@ from snaproot.inside import Inside
 from snaproot.record import Records
 from snaproot.state import Record
 
-FORMAT = 1
+Report = Callable[[str], None]
 
 
-def execute(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+def execute(plan: AdoptionPlan, top: Path, report: Report) -> None:
     """Adopt as planned; `report` is told of each step before it is done.
 
     Raises SnaprootError where a step fails: the original is then still the default, and what was
     built is gone. May be repeated after a cut at any point.
     """
-    with _alone(top):
+    with alone(top):
         if not plan.resumes:
-            _clear(top)
+            clear(top)
             _build(plan, top, report)
         _finish(plan, top, report)
 
@@ -47,30 +50,35 @@ def execute(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> Non
 def findings(top: Path) -> list[str]:
     """Tell what the adopted layout means, as adoption found it; nothing for another one."""
     try:
-        data = json.loads((Layout(top).record / ADOPTION).read_bytes())
-        return [str(finding) for finding in data["findings"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        note = notes.load(Layout(top))
+    except SnaprootError:
         return []
+    return [*note.findings] if note else []
 
 
-def _build(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+def _build(plan: AdoptionPlan, top: Path, report: Report) -> None:
     layout = Layout(top / PARTIAL)
-    builder = Builder(plan, top, layout)
     try:
-        for name, step in builder.steps():
-            report(name)
-            with binding.translated(name):
-                step()
+        take([("lay out", partial(lay_out, layout, ids=(plan.original,)))], report)
+        take(Builder(plan, top, layout).steps(), report)
         report(f"seal {plan.id}")
         _declare(plan, layout, top)
         report("put it in place")
         with binding.translated("put it in place"):
-            _put_in_place(layout, top)
+            put_in_place(layout, top)
     except SnaprootError as error:
-        _clear(top)
+        clear(top)
         raise SnaprootError(
             f"{error}; it was not adopted, and the original is still the default", hint=error.hint
         ) from error
+
+
+def take(steps: Iterable[Step], report: Report) -> None:
+    """Take each step, and report it before. Raises SnaprootError for one that fails."""
+    for name, step in steps:
+        report(name)
+        with binding.translated(name):
+            step()
 
 
 def _declare(plan: AdoptionPlan, layout: Layout, top: Path) -> None:
@@ -78,13 +86,14 @@ def _declare(plan: AdoptionPlan, layout: Layout, top: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     listed = areas.render(plan.declared).encode()
     durable.write(layout.record / areas.NAME, listed, mode=0o644)
-    sealing.describe(layout, _original(plan, now))
-    sealing.seal(layout, _adopted(plan, now, layout.root(plan.id)))
+    sealing.describe(layout, original(plan, now))
+    sealing.seal(layout, replace(adopted(plan, layout), standing=Standing.PROVEN))
     Records(layout.record).save(Record(base=plan.id))
-    _note(plan, layout, unfinished=plan.id, default=binding.default_id(top))
+    notes.save(layout, note(plan, top, unfinished=plan.id))
 
 
-def _original(plan: AdoptionPlan, now: datetime) -> Environment:
+def original(plan: AdoptionPlan, now: datetime) -> Environment:
+    """Describe the root that is there already."""
     return Environment(
         id=plan.original,
         origin="adopt",
@@ -95,44 +104,41 @@ def _original(plan: AdoptionPlan, now: datetime) -> Environment:
     )
 
 
-def _adopted(plan: AdoptionPlan, now: datetime, root: Path) -> Environment:
-    inside = Inside(root)
+def adopted(plan: AdoptionPlan, layout: Layout) -> Environment:
+    """Describe the root that was built."""
+    inside = Inside(layout.root(plan.id))
     kernel = next((kernel for kernel in kernels.find(inside) if not kernel.fault), None)
     return Environment(
         id=plan.id,
         parent=plan.original,
         origin="adopt",
         command="init",
-        created=now,
+        created=datetime.now(UTC).replace(microsecond=0),
         kernel=kernel.release if kernel else plan.kernel,
-        standing=Standing.PROVEN,
         digests=kernels.digests(inside, kernel.image, kernel.initramfs) if kernel else Digests(),
     )
 
 
-def _note(plan: AdoptionPlan, layout: Layout, *, unfinished: str, default: int) -> None:
-    """Remember the adoption, and whether the default is still to be moved."""
-    noted = {
-        "format": FORMAT,
-        "id": plan.id,
-        "unfinished": unfinished,
-        "root": plan.root,
-        "os": plan.os,
-        "default": default,
-        "findings": plan.findings,
-    }
-    text = json.dumps(noted, indent=1) + "\n"
-    durable.write(layout.record / ADOPTION, text.encode(), mode=0o644)
+def note(plan: AdoptionPlan, top: Path, *, unfinished: str = "") -> Note:
+    """Say what is to be remembered."""
+    return Note(
+        id=plan.id,
+        unfinished=unfinished,
+        root=plan.root,
+        os=plan.os,
+        default=binding.default_id(top),
+        findings=plan.findings,
+    )
 
 
-def _put_in_place(layout: Layout, top: Path) -> None:
+def put_in_place(layout: Layout, top: Path) -> None:
     """Rename the complete tree into sight, durable before and after."""
     binding.sync(top)
     layout.snaproot.rename(Layout(top).snaproot)
     binding.sync(top)
 
 
-def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> None:
+def _finish(plan: AdoptionPlan, top: Path, report: Report) -> None:
     """Move the default, unless deployments have gone on from here already."""
     layout = Layout(top)
     report(f"make {plan.id} the default subvolume")
@@ -143,15 +149,15 @@ def _finish(plan: AdoptionPlan, top: Path, report: Callable[[str], None]) -> Non
         with durable.locked(layout.record / "lock", "snaproot init"):
             loading.set_up(plan, layout)
     report("tidy up")
-    _clear(top)
+    clear(top)
     report("remember that it is adopted")
-    path = layout.record / ADOPTION
-    noted = {**json.loads(path.read_bytes()), "unfinished": ""}
-    durable.write(path, (json.dumps(noted, indent=1) + "\n").encode(), mode=0o644)
+    left = notes.load(layout)
+    if left is not None:
+        notes.save(layout, replace(left, unfinished=""))
     binding.sync(top)
 
 
-def _clear(top: Path) -> None:
+def clear(top: Path) -> None:
     """Remove what a cut left of a tree being built; it is never anything else's."""
     if not os.path.lexists(top / PARTIAL):
         return
@@ -168,7 +174,7 @@ def _clear(top: Path) -> None:
 
 
 @contextmanager
-def _alone(top: Path) -> Iterator[None]:
+def alone(top: Path) -> Iterator[None]:
     """Let one adoption work on a filesystem at a time; there is no record yet to lock."""
     descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

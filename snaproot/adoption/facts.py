@@ -73,11 +73,14 @@ class ActiveSwap:
 class Adopted:
     """What an earlier adoption left; `unfinished` names the BE that is still to be the default.
 
-    `first` is the one that adoption made.
+    `first` is the one that adoption made. `untaken`: no adopted root was ever promoted, the
+    original is the base as before. `pending` is the target that is under way.
     """
 
     unfinished: str = ""
     first: str = ""
+    untaken: bool = False
+    pending: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,8 @@ class Survey:
 
     `places` is keyed by absolute path as the booted root would see it; `loader_names` are the
     files of the boot loader that name the root's subvolume, `units` those of systemd's that would
-    write to a sealed root. `esp` is the directory that was given for the ESP.
+    write to a sealed root. `esp` is the directory that was given for the ESP. `booted` is the
+    subvolume that runs, None where none does; `installed`: snaproot's units are in the root.
     """
 
     uuid: str
@@ -109,6 +113,8 @@ class Survey:
     pacman_conf: str = ""
     units: tuple[str, ...] = ()
     esp: str = ""
+    booted: int | None = None
+    installed: bool = False
     adopted: Adopted | None = None
 
     def place(self, path: str) -> Place:

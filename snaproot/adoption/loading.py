@@ -23,6 +23,18 @@ _FAT = ("vfat", "auto", "msdos")
 _ESP = ("/boot/efi", "/efi", "/boot")
 
 
+def mounted(fstab_text: str) -> Path | None:
+    """Find where the running system has its ESP, by its fstab(5); None where that is not mounted.
+
+    What is mounted by systemd.automount(5) is mounted by being looked at.
+    """
+    for line in fstab.parse(fstab_text):
+        place = Path(line.file)
+        if line.type in _FAT and line.file.rstrip("/") in _ESP and (place / "EFI").is_dir():
+            return place
+    return None
+
+
 def check(esp: Path, original: Path) -> None:
     """Raise Refused where this ESP, or the menu that it leads to, could not be taken over."""
     stub.find(esp)

@@ -33,7 +33,8 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
     if survey.adopted is not None:
         return _after(survey.adopted, survey.esp)
     _check_devices(survey)
-    root = chosen(survey.roots, survey.subvolumes, survey.default)
+    _check_running(survey)
+    root = chosen(survey.roots, survey.subvolumes, survey.default, survey.booted)
     here = table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
     entries = table.parsed(root)
     table.check(entries, here)
@@ -45,6 +46,11 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
 
 def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
     """Finish an adoption that was cut, or set up its boot loader, where there is one or not."""
+    if adopted.untaken and adopted.pending:
+        raise Refused(
+            f"{adopted.pending} is being adopted already; nothing was changed",
+            hint="reboot to try it, or give it up with snaproot abandon",
+        )
     if not (adopted.unfinished or esp):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
     made = AdoptionPlan(id=adopted.unfinished or adopted.first, resumes=True, esp=esp)
@@ -87,6 +93,7 @@ def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
         esp=survey.esp,
         findings=(*places.findings, *describe.findings(layout, places, swap)),
         needed=_needed(survey, swap, boot),
+        live=survey.booted is not None,
     )
 
 
@@ -96,6 +103,23 @@ def _check_devices(survey: Survey) -> None:
             f"{survey.missing_devices} of {survey.devices} devices of this Btrfs are missing; "
             "nothing was changed",
             hint="bring them back, or replace them (btrfs replace), and balance first",
+        )
+
+
+def _check_running(survey: Survey) -> None:
+    """Refuse what a trial could not be made of."""
+    if survey.booted is None:
+        return
+    if not survey.installed:
+        raise Refused(
+            "snaproot's units are not in this root, and a trial could not be judged; "
+            "nothing was changed",
+            hint="install snaproot as a package",
+        )
+    if not survey.kernel:
+        raise Refused(
+            "no kernel with its modules was found in this root; nothing was changed",
+            hint="install one, such as linux-image-amd64",
         )
 
 

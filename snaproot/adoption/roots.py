@@ -8,8 +8,18 @@ from snaproot.errors import Refused
 from snaproot.wording import some
 
 
-def chosen(roots: Sequence[Root], subvolumes: Sequence[Subvolume], default: int) -> Root:
-    """Name the one root. Raises Refused where there is none, or no telling which."""
+def chosen(
+    roots: Sequence[Root],
+    subvolumes: Sequence[Subvolume],
+    default: int,
+    booted: int | None = None,
+) -> Root:
+    """Name the one root: what runs, if anything does.
+
+    Raises Refused where there is none, or no telling which.
+    """
+    if booted is not None:
+        roots = [r for r in roots if r.subvolume.id == booted]
     pointed = [r for r in roots if r.subvolume.id == default != TOP_LEVEL]
     by_name = [r for r in roots if _names_itself(r)]
     for found in (pointed, by_name, roots):

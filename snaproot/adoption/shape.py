@@ -24,7 +24,8 @@ class AdoptionPlan:
 
     `root` is the original's subvolume from the top level, "" for the top level itself. `needed`
     counts bytes. `masked` are units of systemd's, `esp` is a directory here. `resumes`: all is
-    built, only the pointer and the loader are still to be set.
+    built, only the pointer and the loader are still to be set. `live`: the original runs, and goes
+    on using what is to be shared.
     """
 
     id: str
@@ -45,6 +46,7 @@ class AdoptionPlan:
     esp: str = ""
     needed: int = 0
     resumes: bool = False
+    live: bool = False
     steps: tuple[str, ...] = ()
 
     @property

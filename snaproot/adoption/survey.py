@@ -1,14 +1,14 @@
 """Read what is on a Btrfs, without touching it and without following links out of its roots."""
 
-import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from snaproot import fstab, kernels
-from snaproot.adoption import loading, sysimage, table
+from snaproot.adoption import lending, loading, sysimage, table
+from snaproot.adoption import note as notes
 from snaproot.adoption.facts import (
     TOP_LEVEL,
     ActiveSwap,
@@ -22,14 +22,16 @@ from snaproot.adoption.facts import (
 )
 from snaproot.adoption.places import SHARED, SWAP, is_ours
 from snaproot.adoption.roots import chosen
+from snaproot.adoption.shape import ORIGINAL
 from snaproot.adoption.view import View, found_at, inside, text_of
-from snaproot.errors import NeedsRecovery, Refused
+from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.collecting import declared
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
+from snaproot.record import Records
 
-ADOPTION = "adoption.json"
 _FIRST_INODE = 256
 _SYSFS = Path("/sys/fs/btrfs")
 _SWAPS = Path("/proc/swaps")
@@ -50,21 +52,25 @@ _FIGHTING = (
 """Units that write to `/usr` or `/boot` of the running root, which a sealed one refuses."""
 
 
-def survey(top: Path, *, boot: Path | None = None, esp: Path | None = None) -> Survey:
+def survey(
+    top: Path, *, boot: Path | None = None, esp: Path | None = None, booted: Path | None = None
+) -> Survey:
     """Read everything that `plan` asks for.
 
-    `boot` is where a separate `/boot` is mounted, `esp` where the ESP is, or a copy of it.
+    `boot` is where a separate `/boot` is mounted, `esp` where the ESP is, or a copy of it, `booted`
+    the root that runs.
 
     Raises Refused where `top` is not the top level of a Btrfs, or the ESP cannot be taken over.
     """
     _check(top)
     adopted = _adopted(top)
-    if adopted is not None:
+    if adopted is not None and not (booted is not None and _is_free(adopted)):
         found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
         return replace(found, esp=str(esp or ""))
-    found = replace(_filesystem(top), esp=str(esp or ""))
+    number = binding.subvolume_id(booted) if booted else None
+    found = replace(_filesystem(top, number), esp=str(esp or ""))
     try:
-        root = chosen(found.roots, found.subvolumes, found.default)
+        root = chosen(found.roots, found.subvolumes, found.default, number)
         entries = fstab.parse(root.fstab or "")
     except (Refused, ValueError):
         return found  # the plan refuses it, with the reason
@@ -94,19 +100,24 @@ def _adopted(top: Path) -> Adopted | None:
             f"{layout.snaproot} is there, but none of snaproot's; nothing was changed",
             hint="move it away",
         )
-    try:
-        data = json.loads((layout.record / ADOPTION).read_bytes())
-        return Adopted(str(data["unfinished"]), str(data["id"]))
-    except FileNotFoundError:
+    noted, record = notes.load(layout), Records(layout.record).load()
+    if noted is None:
         return Adopted()
-    except (ValueError, KeyError, TypeError) as error:
-        raise NeedsRecovery(
-            f"{layout.record / ADOPTION} cannot be read ({error}); nothing was changed",
-            hint="snaproot recover",
-        ) from error
+    under_way = record.work or record.pending
+    return Adopted(
+        unfinished=noted.unfinished,
+        first=noted.id,
+        untaken=record.base == ORIGINAL and not declared(layout),
+        pending=under_way.target if under_way else "",
+    )
 
 
-def _filesystem(top: Path) -> Survey:
+def _is_free(adopted: Adopted) -> bool:
+    """Tell whether the original may be adopted again: an earlier one was given up."""
+    return adopted.untaken and not adopted.pending
+
+
+def _filesystem(top: Path, booted: int | None) -> Survey:
     """Read what is known before it is clear which subvolume is the root."""
     devices, name = binding.information(top)
     known = _SYSFS / name
@@ -124,7 +135,8 @@ def _filesystem(top: Path) -> Survey:
         metadata=int(_word(known / "allocation/metadata/bytes_used") or 0),
         subvolumes=subvolumes,
         default=default,
-        roots=tuple(_roots(top, subvolumes, default)),
+        roots=tuple(_roots(top, subvolumes, {default, booted})),
+        booted=booted,
     )
 
 
@@ -135,10 +147,12 @@ def _word(path: Path) -> str:
         return ""
 
 
-def _roots(top: Path, subvolumes: Sequence[Subvolume], default: int) -> Iterable[Root]:
-    """Find what looks like a root: the default, and what lies right at the top level."""
+def _roots(
+    top: Path, subvolumes: Sequence[Subvolume], named: Collection[int | None]
+) -> Iterable[Root]:
+    """Find what looks like a root: those that are named, and what lies right at the top level."""
     for subvolume in subvolumes:
-        if subvolume.id != default and "/" in subvolume.path:
+        if subvolume.id not in named and "/" in subvolume.path:
             continue
         base = top / subvolume.path
         system = _system(base)
@@ -178,6 +192,7 @@ def _with_root(
         boot_size=_size(boot_place),
         kernel=_kernel(top / root.subvolume.path, boot_place),
         units=tuple(_units(top / root.subvolume.path)),
+        installed=inside(top / root.subvolume.path, lending.UNIT.lstrip("/"))[0] is Found.OTHER,
         pacman_conf=text_of(top / root.subvolume.path, "etc/pacman.conf") or "",
     )
 

@@ -1,7 +1,7 @@
 """The verbs of the units: each is one step of a boot, or of its end.
 
-`recover` runs in every boot, `additions`, `health`, `promote` and `reject` in a trial, `shutdown`
-when a machine goes down in an orderly way.
+`shared` runs in a root that is being adopted, `recover` in every boot, `additions`, `health`,
+`promote` and `reject` in a trial, `shutdown` when a machine goes down in an orderly way.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +31,14 @@ _WAIT = {"health": 300.0, "promote": 240.0, "recover": 240.0}  # seconds; less t
 _SHORT_WAIT = 20.0
 
 Verb = Callable[[Notice], int]
+
+
+def shared(tell: Notice) -> int:
+    """Lend the original's shared places to the root that was made of it, or take them over."""
+    from snaproot.adoption import lending
+
+    with systems.top_level(None) as top:
+        return lending.settle(top, tell)
 
 
 def recover(tell: Notice) -> int:
@@ -121,6 +129,7 @@ def shutdown(tell: Notice) -> int:
 
 
 VERBS: Mapping[str, Verb] = {
+    "shared": shared,
     "recover": recover,
     "additions": additions,
     "health": health,

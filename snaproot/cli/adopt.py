@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import NothingToDo, Refused, SnaprootError
+from snaproot.errors import Refused, UsageError
 from snaproot.output import Output, size
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @verb(
-    "snaproot --sysroot /mnt init -n",
+    "snaproot init -n",
+    "snaproot init",
     "snaproot --sysroot /mnt --esp /mnt/esp init",
     "snaproot --sysroot /mnt init --boot /mnt/boot-partition",
 )
@@ -26,24 +27,30 @@ def init(
         typer.Option(
             metavar="DIR",
             readable=False,
-            help="Where its separate /boot is mounted, if it has one.",
+            help="Where its separate /boot is mounted, if it has one; with --sysroot.",
         ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Adopt a system: give it boot environments.
 
-    Nothing of the original root is changed: it stays a boot environment of its own. Only a system
-    that is not running is adopted: mount its top level and name it with --sysroot. With --esp its
-    GRUB is made to count trials: without, it boots whatever it booted before.
+    Nothing of the original root is changed: it stays a boot environment of its own. On a running
+    system the adopted root is tried at the next boot, and what is wrong with it brings the original
+    back. With --sysroot, for a system that does not run, it is the base at once; with --esp its
+    GRUB is made to count trials, without, it boots whatever it booted before.
     """
+    if call.sysroot is None:
+        _adopt_running(call, boot, dry_run=dry_run)
+    else:
+        _adopt_elsewhere(call, call.sysroot, boot, dry_run=dry_run)
+
+
+def _adopt_elsewhere(call: Call, sysroot: Path, boot: Path | None, *, dry_run: bool) -> None:
     from snaproot.adoption import execute
     from snaproot.packages import Progress
-    from snaproot.system import is_adopted, top_level
+    from snaproot.system import top_level
 
-    with top_level(call.sysroot) as top:
-        if call.sysroot is None and not (call.esp and is_adopted(top)):
-            raise _running(top)
+    with top_level(sysroot) as top:
         plan = _planned(top, boot, call.esp)
         _print_plan(call.output, plan)
         if not dry_run:
@@ -54,25 +61,66 @@ def init(
     call.output.result(shape, lambda: None if dry_run else _print_result(call.output, plan))
 
 
-def _running(top: Path) -> SnaprootError:
-    from snaproot.system import is_adopted
+def _adopt_running(call: Call, boot: Path | None, *, dry_run: bool) -> None:
+    """Adopt what runs: a tree and a loader's home that change nothing, then a trial."""
+    from snaproot.adoption import running
+    from snaproot.packages import Progress
+    from snaproot.system import top_level
 
-    if is_adopted(top):
-        return NothingToDo("this system is adopted already", hint="snaproot status shows it")
-    return Refused(
-        "only a system that is not running can be adopted so far; nothing was changed",
-        hint="boot a rescue system, then: mount -o subvolid=5 DEVICE /mnt && "
-        "snaproot --sysroot /mnt init",
-    )
+    if boot is not None:
+        raise UsageError("--boot goes with --sysroot; nothing was changed", hint="leave it out")
+    with top_level(None) as top:
+        plan = _planned(top, None, call.esp or _mounted_esp(), booted=True)
+        _print_plan(call.output, plan)
+        if not dry_run:
+            call.agreed("Adopt it like this?")
+            with call.output.progress() as report:
+                running.prepare(plan, top, lambda step: report(Progress(step)))
+    armed = not dry_run and not plan.resumes
+    shape: dict[str, object] = {"plan": asdict(plan), "adopted": False}
+    if armed:
+        shape |= _staged(call, plan)
+    call.output.result(shape, lambda: _print_armed(call, plan) if armed else None)
 
 
-def _planned(top: Path, boot: Path | None, esp: Path | None) -> "AdoptionPlan":
+def _staged(call: Call, plan: "AdoptionPlan") -> dict[str, object]:
+    from snaproot.adoption import running
+    from snaproot.cli import shapes
+    from snaproot.packages import Progress
+
+    with call.locked("init") as system, call.output.progress() as report:
+        create, build = running.steps(plan, system.top, lambda step: report(Progress(step)))
+        made = system.transaction.adopt(create, build)
+        recorded = system.records.load().pending or made
+    return {"deployment": shapes.deployment(recorded)}
+
+
+def _mounted_esp() -> Path:
+    """Find the ESP of what runs. Raises Refused where none is mounted."""
+    from snaproot.adoption import loading
+
+    try:
+        found = loading.mounted(Path("/etc/fstab").read_text(errors="surrogateescape"))
+    except (OSError, ValueError):
+        found = None  # the plan says what is wrong with it
+    if found is None:
+        raise Refused(
+            "no EFI system partition is mounted where /etc/fstab has one; nothing was changed",
+            hint="mount /boot/efi, or name it with --esp DIR",
+        )
+    return found
+
+
+def _planned(
+    top: Path, boot: Path | None, esp: Path | None, *, booted: bool = False
+) -> "AdoptionPlan":
     from datetime import UTC, datetime
 
     from snaproot.adoption import plan, survey
     from snaproot.ids import next_id
 
-    return plan(survey(top, boot=boot, esp=esp), next_id("b", [], datetime.now(UTC)))
+    found = survey(top, boot=boot, esp=esp, booted=Path("/") if booted else None)
+    return plan(found, next_id("b", [], datetime.now(UTC)))
 
 
 def _print_plan(output: Output, plan: "AdoptionPlan") -> None:
@@ -99,3 +147,15 @@ def _print_result(output: Output, plan: "AdoptionPlan") -> None:
         return
     output.say(f"Adopted: {plan.id} is the base and the default, {plan.original} is kept.")
     output.say("Look around: snaproot status, snaproot list, snaproot doctor")
+
+
+def _print_armed(call: Call, plan: "AdoptionPlan") -> None:
+    output = call.output
+    output.paragraph(
+        f"The next boot tries the adopted root. If it is good it is kept; if not, the machine "
+        f"comes back to {plan.root or 'the top level'} as it is, by itself."
+    )
+    output.paragraph(
+        "Until the boot after that, what is shared stays in the original's own directories. "
+        "To drop it before the next boot: snaproot abandon"
+    )

@@ -59,7 +59,7 @@ def upgrade(
     from snaproot.state import Kind
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
-    with call.locked("upgrade") as system:
+    with _opened(call, "upgrade") as system:
         staging = Staging(system, retry=retry)
         plan = _planned(call, system, staging, arm=not stage_only and not dry_run)
         if dry_run:
@@ -99,7 +99,7 @@ def run(
     from snaproot.state import Kind
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
-    with call.locked(f"run {command[0]}") as system:
+    with _opened(call, f"run {command[0]}") as system:
         build = Staging(system, retry=retry).command(
             command, network=network, line=call.output.aside
         )
@@ -125,13 +125,25 @@ def shell(
     from snaproot.state import Kind
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
-    with call.locked("shell") as system:
+    with _opened(call, "shell") as system:
         call.output.aside("A copy of the root. `exit` keeps what you do, `exit 1` discards it.")
         build = Staging(system, retry=retry).shell(_SHELL, network=network)
         with _kept(system):
             made = system.transaction.stage(Kind.SHELL, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
     _reboot_if(reboot)
+
+
+@contextmanager
+def _opened(call: Call, what: str) -> "Iterator[System]":
+    """Lock a system that is adopted in full. Raises Refused while it is not."""
+    from snaproot import adoption
+
+    with call.locked(what) as system:
+        refused = adoption.unfinished(system.top, system.records.load().base)
+        if refused is not None:
+            raise refused
+        yield system
 
 
 def _check_reboot(call: Call, *, stage_only: bool, reboot: bool) -> None:

@@ -117,7 +117,7 @@ class Btrfs:
         return listing.named(self.layout, binding.subvolume_id(self.booted_root))
 
     def default(self) -> str | None:
-        return listing.named(self.layout, binding.default_id(self.layout.top))
+        return listing.default(self.layout)
 
     def flush(self) -> None:
         binding.sync(self.layout.top)
@@ -127,7 +127,7 @@ class Btrfs:
         if not environment.complete:
             why = environment.damage or "it is not sealed"
             raise Refused(f"{id} cannot be the default: {why}; the default was not moved")
-        wanted = binding.subvolume_id(listing.root_of(self.layout, environment))
+        wanted = listing.pointed_at(self.layout, environment)
         binding.set_default(self.layout.top, wanted)
         binding.sync(self.layout.top)
         if binding.default_id(self.layout.top) != wanted:

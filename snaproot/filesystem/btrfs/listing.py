@@ -15,6 +15,9 @@ from snaproot.filesystem.btrfs.layout import Layout, environment_of, root_subvol
 SUBVOLUME = "subvolume"
 """The key of `Environment.extra` with the path of an original root, from the top level."""
 
+DEFAULT = "default"
+"""The key with the number of the subvolume that was the default beside an original root."""
+
 
 def environments(layout: Layout) -> Sequence[Environment]:
     """Read every boot environment, sorted by id."""
@@ -59,8 +62,26 @@ def named(layout: Layout, subvolume: int) -> str | None:
         return None
     if (ours := environment_of(path)) is not None:
         return ours
-    originals = (e for e in environments(layout) if e.standing is Standing.ORIGINAL)
-    return next((e.id for e in originals if _original_path(e) == path), None)
+    return next((e.id for e in _originals(layout) if _original_path(e) == path), None)
+
+
+def default(layout: Layout) -> str | None:
+    """Name the boot environment that the filesystem's default stands for."""
+    number = binding.default_id(layout.top)
+    beside = (e.id for e in _originals(layout) if e.extra.get(DEFAULT) == number)
+    return named(layout, number) or next(beside, None)
+
+
+def pointed_at(layout: Layout, environment: Environment) -> int:
+    """Say which subvolume is the default where a boot environment is."""
+    beside = environment.extra.get(DEFAULT)
+    if environment.standing is Standing.ORIGINAL and isinstance(beside, int):
+        return beside
+    return binding.subvolume_id(root_of(layout, environment))
+
+
+def _originals(layout: Layout) -> Sequence[Environment]:
+    return [e for e in environments(layout) if e.standing is Standing.ORIGINAL]
 
 
 def _original_path(environment: Environment) -> str | None:

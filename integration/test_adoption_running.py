@@ -1,0 +1,238 @@
+"""Adopting what runs, without a machine: a boot is a namespace with processes of its own.
+
+Its first process is a shell: what the early unit mounts for all is seen by whoever comes later.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from integration import tinyroot
+from integration.disk import disk
+from integration.machine import REPOSITORY, Said
+from integration.test_adoption_loader import STUB
+from snaproot.adoption import lending
+from snaproot.adoption import note as notes
+from snaproot.adoption.grounds import Grounds
+from snaproot.bootloader import envblock
+from snaproot.errors import SnaprootError
+from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.mountinfo import mount_of
+from snaproot.record import Records
+from snaproot.run import run
+
+pytestmark = pytest.mark.real
+
+_BOOT = """
+set -eu
+device=$1 subvolume=$2 id=$3 line=$4 root=$5 esp=$6; shift 6
+mount --make-rprivate /
+mount -t btrfs -o "subvol=$subvolume" "$device" "$root"
+[ -d "$root/root/.keep" ] || mount -t tmpfs none "$root/root"
+for shared in {programs}; do mkdir -p "$root$shared"; mount --rbind "$shared" "$root$shared"; done
+for shared in /usr /sys /dev; do mount --rbind "$shared" "$root$shared"; done
+mount -t proc none "$root/proc"
+mount -t tmpfs none "$root/run"
+mount --bind "$esp" "$root/boot/efi"
+printf '%s\\n' "$id" > "$root/run/boot_id"
+printf '%s\\n' "$line" > "$root/run/cmdline"
+mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
+mount --bind "$root/run/cmdline" "$root/proc/cmdline"
+cd "$root"
+pivot_root . mnt
+"$1" -m snaproot.boot shared || echo "early: $?" >&2
+for place in $(awk '$3 == "btrfs" && $2 != "/" { print $2 }' /etc/fstab); do
+    mountpoint -q "$place" || mount "$place"
+done
+for shared in {programs}; do mount --rbind "/mnt$shared" "$shared"; done
+umount --lazy /mnt
+shift
+eval "$@"
+"""
+"""What an initramfs, the early unit and systemd's mount units do, in that order.
+
+This machine's own Python may lie in a place that is an area of the root.
+"""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A disk with a stock root in `@`, and its ESP."""
+
+    top: Path
+    device: str
+    work: Path
+    esp: Path
+
+    def boot(self, subvolume: str, *commands: str, line: str = "") -> Said:
+        """Boot a subvolume, run shell commands in it (`snaproot` is ours), and switch it off."""
+        script = _BOOT.replace("{programs}", " ".join(map(str, _needed())))
+        ours = f'snaproot() {{ {sys.executable} -m snaproot --esp /boot/efi "$@"; }}'
+        id = os.urandom(4).hex()
+        places = (self.device, subvolume, id, line, str(self.work), str(self.esp))
+        apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+        words = (*apart, "sh", "-c", script, "sh", *places, sys.executable, ours)
+        extra = {"PYTHONPATH": str(REPOSITORY)}
+        done = run([*words, *(f"\n{command}" for command in commands)], extra=extra, check=False)
+        return Said(done.status, done.output, done.errors)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.top)
+
+    @property
+    def target(self) -> str:
+        pending = Records(self.layout.record).load().pending
+        assert pending is not None
+        return pending.target
+
+    @property
+    def trial(self) -> str:
+        pending = Records(self.layout.record).load().pending
+        assert pending is not None
+        return f"snaproot.canary=1 snaproot.trial={pending.id}.1"
+
+    @property
+    def env(self) -> envblock.Env:
+        found = envblock.parse((self.esp / "EFI/snaproot/env").read_bytes())
+        assert found is not None
+        return found
+
+    def tried(self) -> None:
+        """Let GRUB count the trial, as it does when it starts it."""
+        left = replace(self.env, tries=self.env.tries - 1, canary="1")
+        (self.esp / "EFI/snaproot/env").write_bytes(envblock.render(left))
+
+
+def _needed() -> list[Path]:
+    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
+    return sorted(place for place in places if not place.is_relative_to("/usr"))
+
+
+@pytest.fixture
+def hardware(tmp_path: Path) -> Iterator[Hardware]:
+    with disk(tmp_path, size="2G") as top:
+        for name in ("@", "@home"):
+            run(["btrfs", "subvolume", "create", str(top / name)])
+        root = top / "@"
+        device = mount_of(top).source
+        uuid = run(["blkid", "-s", "UUID", "-o", "value", device]).output.strip()
+        tinyroot.build(root, spec=f"UUID={uuid}")
+        (root / "boot/efi").mkdir()
+        with (root / "etc/fstab").open("a") as table:
+            table.write(f"UUID={uuid} /home btrfs subvol=@home 0 0\n")
+            table.write("UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n")
+        unit = root / lending.UNIT.lstrip("/")
+        unit.parent.mkdir(parents=True)
+        unit.write_text("[Unit]\n")
+        (root / "lib64").symlink_to("usr/lib64")
+        (root / "root/.keep").mkdir()
+        for place in _needed():
+            (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
+        esp, work = tmp_path / "esp", tmp_path / "root"
+        (esp / "EFI/debian").mkdir(parents=True)
+        (esp / "EFI/debian/grub.cfg").write_text(STUB)
+        work.mkdir()
+        yield Hardware(top, device, work, esp)
+
+
+def said(found: Said, status: int = 0) -> Said:
+    assert found.status == status, found
+    return found
+
+
+def test_what_runs_is_adopted_by_a_trial(hardware: Hardware) -> None:
+    default = binding.default_id(hardware.top)
+    plan = said(hardware.boot("@", "snaproot init -n")).out
+    assert not hardware.layout.snaproot.exists()
+    assert (hardware.esp / "EFI/debian/grub.cfg").read_text() == STUB
+    assert "@ itself stays untouched" in plan
+
+    done = said(hardware.boot("@", "snaproot init -y", "snaproot status"))
+    assert "The next boot tries the adopted root" in done.out
+    target = hardware.target
+    assert binding.default_id(hardware.top) == default
+    assert (hardware.env.good, hardware.env.trial, hardware.env.tries) == ("original", target, 2)
+    root = hardware.layout.root(target)
+    assert binding.subvolume(root).read_only
+    assert (root / "usr/lib/sysimage/dpkg/status").is_file()
+    assert [*root.joinpath("var").iterdir()] == []
+    assert [*hardware.layout.areas.iterdir()] == []
+
+    refused = said(hardware.boot("@", "snaproot init -y"), status=3)
+    assert "is being adopted already" in refused.err
+    said(hardware.boot("@", "snaproot run true"), status=3)
+
+
+def test_a_trial_uses_the_originals_directories_and_the_next_boot_takes_them_over(
+    hardware: Hardware,
+) -> None:
+    said(hardware.boot("@", "snaproot init -y"))
+    target, line = hardware.target, hardware.trial
+    place = f"@snaproot/environments/{target}/root"
+    hardware.tried()
+    write = "echo written >/var/lib/written; echo written >/root/written"
+    known = "cat /var/lib/dpkg/status && ! touch /var/lib/dpkg/x"
+    said(hardware.boot(place, write, known, "snaproot promote", line=line))
+    assert (hardware.top / "@/var/lib/written").is_file()
+    assert Records(hardware.layout.record).load().base == target
+    listed = hardware.boot(place, "readlink /var/lib/dpkg", "cat /root/written", line=line)
+    assert [*hardware.layout.areas.iterdir()] != []
+    area = hardware.layout.areas
+    assert (area / "var/lib/written").read_text() == "written\n"
+    assert (area / "var/lib/dpkg").readlink() == Path("../../usr/lib/sysimage/dpkg")
+    assert "the shared places are subvolumes" in listed.err
+    wanted = hardware.layout.etc(target) / "systemd/system" / lending.WANTED
+    assert not wanted.is_symlink()
+    note = notes.load(hardware.layout)
+    assert note is not None
+    assert note.shared is None
+    # Nothing is left to do, or to refuse.
+    again = said(hardware.boot(place, "snaproot doctor --json || true", "snaproot status"))
+    assert "areas at the next boot" not in again.out
+
+
+def test_a_given_up_adoption_may_be_repeated(hardware: Hardware) -> None:
+    said(hardware.boot("@", "snaproot init -y"))
+    first = hardware.target
+    said(hardware.boot("@", "snaproot abandon -y"))
+    assert not hardware.layout.home(first).exists()
+    assert hardware.env.good == "original"
+    said(hardware.boot("@", "snaproot init -y"))
+    assert hardware.target != first
+
+
+class Cut(SnaprootError):
+    """The plug is pulled."""
+
+
+@pytest.mark.parametrize(
+    "step", ["seed", "fill", "reattach", "link", "drop_single_files", "drop_seed", "save"]
+)
+def test_taking_over_may_be_cut_anywhere(
+    hardware: Hardware, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is done the original's directories are what counts, and what they got meanwhile."""
+    said(hardware.boot("@", "snaproot init -y"))
+    note = notes.load(hardware.layout)
+    assert note is not None
+    assert note.shared is not None
+
+    def cut(*_: object) -> None:
+        raise Cut(step)
+
+    with monkeypatch.context() as planted:
+        planted.setattr(notes if step == "save" else Grounds, step, cut)
+        with pytest.raises(Cut):
+            lending.take_over(hardware.top, note, note.shared)
+    assert notes.load(hardware.layout) == note
+    (hardware.top / "@/var/lib/later").write_text("later\n")
+    lending.take_over(hardware.top, note, note.shared)
+    assert (hardware.layout.areas / "var/lib/later").read_text() == "later\n"
+    assert not (hardware.layout.snaproot / "seed").exists()
+    assert (hardware.top / "@/var/lib/dpkg/status").is_file()

@@ -1,0 +1,112 @@
+"""What adoption remembers beside the record: what it found, and what is still the original's."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from snaproot import durable, formats
+from snaproot.adoption.decisions import AreaPlan, How, Nested, Policy
+from snaproot.adoption.shape import ORIGINAL
+from snaproot.adoption.sysimage import StateLink
+from snaproot.areas import Area, Backup, Kind
+from snaproot.errors import NeedsRecovery, Refused
+from snaproot.filesystem.btrfs.layout import Layout
+
+FORMAT = 1
+NAME = "adoption.json"
+_KNOWN = ("format", "id", "unfinished", "root", "os", "default", "findings", "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What becomes areas after a promotion: until then these are the original's directories."""
+
+    areas: tuple[AreaPlan, ...]
+    nested: tuple[Nested, ...]
+    links: tuple[StateLink, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One adoption; `id` is the boot environment that it made, `default` the old default's number.
+
+    `unfinished` names a BE that is still to be made the default. `shared` is None once all areas
+    are subvolumes of ours.
+    """
+
+    id: str
+    root: str
+    os: str
+    default: int
+    findings: tuple[str, ...] = ()
+    unfinished: str = ""
+    shared: Shared | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def load(layout: Layout) -> Note | None:
+    """Read it; None where there is none. Raises NeedsRecovery for a damaged one."""
+    path = layout.record / NAME
+    try:
+        return _parsed(formats.parse(path.read_bytes(), "note of the adoption", FORMAT))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NeedsRecovery(
+            f"{path} cannot be read ({error}); nothing was changed", hint="snaproot recover"
+        ) from error
+
+
+def save(layout: Layout, note: Note) -> None:
+    """Replace it, durably."""
+    known: dict[str, object] = asdict(replace(note, extra={}))
+    known.pop("extra")
+    text = json.dumps({"format": FORMAT, **note.extra, **known}, indent=1) + "\n"
+    durable.write(layout.record / NAME, text.encode(), mode=0o644)
+
+
+def unfinished(top: Path, base: str) -> Refused | None:
+    """Say why nothing can be staged yet; None where the base and all areas are ours."""
+    note = load(Layout(top))
+    if base == ORIGINAL and (note is None or note.shared is not None or not note.id):
+        return Refused(
+            f"the base is {base}, which no adopted root has taken over yet; nothing was changed",
+            hint="reboot into its trial, or snaproot init",
+        )
+    if note is not None and note.shared is not None and note.id == base:
+        return Refused(
+            f"{base} still uses the original's directories, which become areas at the next boot; "
+            "nothing was changed",
+            hint="reboot once more",
+        )
+    return None
+
+
+def _parsed(data: Mapping[str, Any]) -> Note:
+    shared = data.get("shared")
+    return Note(
+        id=str(data["id"]),
+        root=str(data["root"]),
+        os=str(data["os"]),
+        default=int(data["default"]),
+        findings=tuple(map(str, data["findings"])),
+        unfinished=str(data["unfinished"]),
+        shared=None if shared is None else _shared(shared),
+        extra={key: value for key, value in data.items() if key not in _KNOWN},
+    )
+
+
+def _shared(data: Mapping[str, Any]) -> Shared:
+    return Shared(
+        areas=tuple(_area_plan(one) for one in data["areas"]),
+        nested=tuple(Nested(**{**one, "policy": Policy(one["policy"])}) for one in data["nested"]),
+        links=tuple(StateLink(**one) for one in data["links"]),
+    )
+
+
+def _area_plan(data: Mapping[str, Any]) -> AreaPlan:
+    area = data["area"]
+    kinds = {"kind": Kind(area["kind"]), "backup": Backup(area["backup"])}
+    return AreaPlan(Area(**{**area, **kinds}), How(data["how"]), data["source"], data["inner"])

@@ -1,0 +1,84 @@
+"""Adopt the root that runs: the original stays the base, and what is made of it is a trial.
+
+First a tree that knows of the original alone, and a loader's home that boots it: both change
+nothing about what the machine does. Then the adopted root is staged like any other target.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from snaproot import areas, durable
+from snaproot.adoption import loading
+from snaproot.adoption import note as notes
+from snaproot.adoption.building import Builder, lay_out
+from snaproot.adoption.execution import (
+    Report,
+    adopted,
+    alone,
+    clear,
+    note,
+    original,
+    put_in_place,
+    take,
+)
+from snaproot.adoption.grounds import PARTIAL
+from snaproot.adoption.note import Shared
+from snaproot.adoption.shape import AdoptionPlan
+from snaproot.environment import Environment
+from snaproot.filesystem import Workspace
+from snaproot.filesystem.btrfs import binding, sealing
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.btrfs.listing import DEFAULT, SUBVOLUME
+from snaproot.record import Records
+from snaproot.state import Record
+
+
+def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
+    """Declare what runs as the original, and let the machine boot it through the loader's home.
+
+    May be repeated after a cut at any point. Raises SnaprootError; the machine boots as before.
+    """
+    layout = Layout(top)
+    with alone(top):
+        if not layout.snaproot.is_dir():
+            report("lay out")
+            clear(top)
+            with binding.translated("lay out"):
+                _lay_out(plan, top)
+        report("set up the boot loader")
+        with durable.locked(layout.record / "lock", "snaproot init"):
+            loading.set_up(plan, layout)
+
+
+def steps(
+    plan: AdoptionPlan, top: Path, report: Report
+) -> tuple[Callable[[str, str], Workspace], Callable[[Workspace, str], Environment]]:
+    """Return how the adopted root is made, and how it is described, for `Transaction.stage`."""
+    layout = Layout(top)
+
+    def create(id: str, _: str) -> Workspace:
+        named = replace(plan, id=id)
+        take(Builder(named, top, layout).steps(), report)
+        shared = Shared(plan.areas, plan.nested, plan.links)
+        notes.save(layout, replace(note(named, top), shared=shared))
+        return Workspace(id, layout.root(id), {})
+
+    def build(workspace: Workspace, _: str) -> Environment:
+        report("seal it")
+        return adopted(replace(plan, id=workspace.id), layout)
+
+    return create, build
+
+
+def _lay_out(plan: AdoptionPlan, top: Path) -> None:
+    layout = Layout(top / PARTIAL)
+    lay_out(layout, ids=(plan.original,))
+    found = original(plan, datetime.now(UTC).replace(microsecond=0))
+    extra = {SUBVOLUME: plan.root, DEFAULT: binding.default_id(top)}
+    sealing.describe(layout, replace(found, extra=extra))
+    durable.write(layout.record / areas.NAME, areas.render(()).encode(), mode=0o644)
+    notes.save(layout, replace(note(plan, top), id=""))
+    Records(layout.record).save(Record(base=plan.original))
+    put_in_place(layout, top)
