@@ -17,9 +17,7 @@ from integration.machine import REPOSITORY, Said
 from integration.test_adoption_loader import STUB
 from snaproot.adoption import lending
 from snaproot.adoption import note as notes
-from snaproot.adoption.grounds import Grounds
 from snaproot.bootloader import envblock
-from snaproot.errors import SnaprootError
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.mountinfo import mount_of
@@ -207,29 +205,31 @@ def test_a_given_up_adoption_may_be_repeated(hardware: Hardware) -> None:
     assert hardware.target != first
 
 
-class Cut(SnaprootError):
-    """The plug is pulled."""
+_CUT = """
+import os, sys
+from pathlib import Path
+from snaproot.adoption import grounds, lending, note
+from snaproot.filesystem.btrfs.layout import Layout
+top, step = Path(sys.argv[1]), sys.argv[2]
+owner = note if step == "save" else grounds.Grounds
+setattr(owner, step, lambda *_: os._exit(9))
+found = note.load(Layout(top))
+lending.take_over(top, found, found.shared)
+"""
+"""The plug is pulled where a step would begin."""
 
 
 @pytest.mark.parametrize(
     "step", ["seed", "fill", "reattach", "link", "drop_single_files", "drop_seed", "save"]
 )
-def test_taking_over_may_be_cut_anywhere(
-    hardware: Hardware, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_taking_over_may_be_cut_anywhere(hardware: Hardware, step: str) -> None:
     """Until it is done the original's directories are what counts, and what they got meanwhile."""
     said(hardware.boot("@", "snaproot init -y"))
     note = notes.load(hardware.layout)
     assert note is not None
     assert note.shared is not None
-
-    def cut(*_: object) -> None:
-        raise Cut(step)
-
-    with monkeypatch.context() as planted:
-        planted.setattr(notes if step == "save" else Grounds, step, cut)
-        with pytest.raises(Cut):
-            lending.take_over(hardware.top, note, note.shared)
+    words = (sys.executable, "-c", _CUT, str(hardware.top), step)
+    assert run(words, extra={"PYTHONPATH": str(REPOSITORY)}, check=False).status == 9
     assert notes.load(hardware.layout) == note
     (hardware.top / "@/var/lib/later").write_text("later\n")
     lending.take_over(hardware.top, note, note.shared)
