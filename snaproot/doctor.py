@@ -62,7 +62,7 @@ def examine(system: System) -> list[Finding]:
         *_trial(system),
         _space(system),
         *_areas(system),
-        *_adoption(system, seen),
+        *_adoption(seen),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
     ]
 
@@ -158,11 +158,9 @@ def _space(system: System) -> Finding:
     return Finding(Level.GOOD, "space", what)
 
 
-def _adoption(system: System, seen: Overview) -> Iterator[Finding]:
-    refused = adoption.unfinished(system.top, seen.record.base) if seen.record else None
-    if refused is not None:
-        what = str(refused).removesuffix("; nothing was changed")
-        yield Finding(Level.LIMIT, "adoption", what, refused.hint)
+def _adoption(seen: Overview) -> Iterator[Finding]:
+    if seen.unfinished:
+        yield Finding(Level.LIMIT, "adoption", seen.unfinished)
 
 
 def _areas(system: System) -> Iterator[Finding]:

@@ -24,7 +24,8 @@ class Overview:
     """What is there. Where the record cannot be read, `trouble` is why, and it is None.
 
     `edits` are those of the parent's `/etc` that the pending target lacks, `verdict` is the last
-    one, `left_behind` what reverted targets had put below `/var`.
+    one, `left_behind` what reverted targets had put below `/var`, `unfinished` what is left of an
+    adoption.
     """
 
     environments: Sequence[Environment]
@@ -39,6 +40,7 @@ class Overview:
     edits: Sequence[PathChange] = ()
     verdict: Verdict | None = None
     left_behind: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unfinished: str = ""
 
     @property
     def pending(self) -> Deployment | None:
@@ -101,6 +103,19 @@ def _look(system: System) -> Overview:
         edits=_edits(system, pending, environments),
         verdict=verdicts.last(system.log),
         left_behind=_left_behind(system, environments),
+        unfinished=_unfinished(system, record),
+    )
+
+
+def _unfinished(system: System, record: Record | None) -> str:
+    """Say what is left of an adoption, and what ends it; nothing while its trial is pending."""
+    from snaproot import adoption
+
+    if record is None or record.pending is not None:
+        return ""
+    refused = adoption.unfinished(system.top, record.base)
+    return (
+        f"{str(refused).removesuffix('; nothing was changed')}: {refused.hint}" if refused else ""
     )
 
 

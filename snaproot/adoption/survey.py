@@ -74,6 +74,8 @@ def survey(
         entries = fstab.parse(root.fstab or "")
     except (Refused, ValueError):
         return found  # the plan refuses it, with the reason
+    if booted and not esp:
+        found = replace(found, esp=str(loading.mounted(entries) or ""))
     return _with_root(top, found, root, entries, boot)
 
 

@@ -38,6 +38,8 @@ def lines(seen: Overview) -> Iterator[str]:
             f"{seen.booted} is running, the default is {seen.default}. "
             "To stay here: snaproot rollback"
         )
+    if seen.unfinished:
+        yield seen.unfinished
     if seen.edits:
         yield f"{len(seen.edits)} edits in /etc are not in the trial: snaproot status names them."
     last = seen.verdict

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import Refused, UsageError
+from snaproot.errors import UsageError
 from snaproot.output import Output, size
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _adopt_running(call: Call, boot: Path | None, *, dry_run: bool) -> None:
     if boot is not None:
         raise UsageError("--boot goes with --sysroot; nothing was changed", hint="leave it out")
     with top_level(None) as top:
-        plan = _planned(top, None, call.esp or _mounted_esp(), booted=True)
+        plan = _planned(top, None, call.esp, booted=True)
         _print_plan(call.output, plan)
         if not dry_run:
             call.agreed("Adopt it like this?")
@@ -93,22 +93,6 @@ def _staged(call: Call, plan: "AdoptionPlan") -> dict[str, object]:
         made = system.transaction.adopt(create, build)
         recorded = system.records.load().pending or made
     return {"deployment": shapes.deployment(recorded)}
-
-
-def _mounted_esp() -> Path:
-    """Find the ESP of what runs. Raises Refused where none is mounted."""
-    from snaproot.adoption import loading
-
-    try:
-        found = loading.mounted(Path("/etc/fstab").read_text(errors="surrogateescape"))
-    except (OSError, ValueError):
-        found = None  # the plan says what is wrong with it
-    if found is None:
-        raise Refused(
-            "no EFI system partition is mounted where /etc/fstab has one; nothing was changed",
-            hint="mount /boot/efi, or name it with --esp DIR",
-        )
-    return found
 
 
 def _planned(

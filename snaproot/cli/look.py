@@ -131,6 +131,8 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
         yield "pending", _pending(seen, seen.pending)
         if not seen.interrupted:
             yield "", _answers(seen, seen.pending)
+    if seen.unfinished:
+        yield "adoption", seen.unfinished
     yield from _history(seen)
     yield "loader", seen.capability.summary
     if seen.at_work:

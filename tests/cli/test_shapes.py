@@ -94,6 +94,7 @@ def test_status() -> None:
         },
         "at_work": None,
         "interrupted": None,
+        "unfinished": None,
         "tries_left": None,
         "verdict": {
             "time": "2026-01-02T03:04:05+00:00",
