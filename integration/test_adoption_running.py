@@ -205,6 +205,18 @@ def test_a_given_up_adoption_may_be_repeated(hardware: Hardware) -> None:
     assert hardware.target != first
 
 
+def test_a_writable_root_is_marked_and_stays(hardware: Hardware) -> None:
+    done = said(hardware.boot("@", "snaproot init --writable -y", "snaproot status"))
+    assert "@ is marked as writable" in done.out
+    assert "a writable root" in done.out
+    assert hardware.env.good == "original"
+    assert [*hardware.layout.environments.iterdir()] == [hardware.layout.home("original")]
+    refused = said(hardware.boot("@", "snaproot run true"), status=3)
+    assert "which only its own package manager changes" in refused.err
+    said(hardware.boot("@", "snaproot init -y"))
+    assert hardware.env.trial == hardware.target
+
+
 _CUT = """
 import os, sys
 from pathlib import Path

@@ -66,9 +66,13 @@ def _findings_of_places(places: Places) -> Iterable[str]:
 
 def steps(made: AdoptionPlan) -> Iterator[str]:
     """Say what is done, in order."""
-    if made.live:
-        yield from _loader_steps(made)
     root = shown(made.root)
+    if made.live:
+        yield f"Declare {root} as the boot environment {made.original}."
+        yield from _loader_steps(made)
+    if made.writable:
+        yield f"Mark {root} as writable: it stays as it is, and nothing is made of it yet."
+        return
     name = "a boot environment" if made.live else f"the boot environment {made.id}"
     yield f"Snapshot {root} as {name}; {root} itself stays untouched."
     if made.root == "" and not made.live:

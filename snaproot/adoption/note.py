@@ -16,7 +16,7 @@ from snaproot.filesystem.btrfs.layout import Layout
 
 FORMAT = 1
 NAME = "adoption.json"
-_KNOWN = ("format", "id", "unfinished", "root", "os", "default", "findings", "shared")
+_KNOWN = ("format", "id", "unfinished", "root", "os", "default", "findings", "writable", "shared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Note:
     """One adoption; `id` is the boot environment that it made, `default` the old default's number.
 
     `unfinished` names a BE that is still to be made the default. `shared` is None once all areas
-    are subvolumes of ours.
+    are subvolumes of ours. `writable`: the original is to stay what it is, for its own tools.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Note:
     default: int
     findings: tuple[str, ...] = ()
     unfinished: str = ""
+    writable: bool = False
     shared: Shared | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
@@ -70,6 +71,12 @@ def save(layout: Layout, note: Note) -> None:
 def unfinished(top: Path, base: str) -> Refused | None:
     """Say why nothing can be staged yet; None where the base and all areas are ours."""
     note = load(Layout(top))
+    if base == ORIGINAL and note is not None and note.writable:
+        return Refused(
+            f"the base is {base}, a writable root, which only its own package manager changes; "
+            "nothing was changed",
+            hint="snaproot init makes a sealed one of it",
+        )
     if base == ORIGINAL and (note is None or note.shared is not None or not note.id):
         return Refused(
             f"the base is {base}, which no adopted root has taken over yet; nothing was changed",
@@ -93,6 +100,7 @@ def _parsed(data: Mapping[str, Any]) -> Note:
         default=int(data["default"]),
         findings=tuple(map(str, data["findings"])),
         unfinished=str(data["unfinished"]),
+        writable=data.get("writable") is True,
         shared=None if shared is None else _shared(shared),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
     )

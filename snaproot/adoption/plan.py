@@ -26,8 +26,11 @@ _METADATA_AT_MOST = 1024 * _MIB
 _RESERVE = 48 * _MIB
 
 
-def plan(survey: Survey, id: str) -> AdoptionPlan:
-    """Decide how to adopt. Raises Refused with a hint, NothingToDo where it is adopted already."""
+def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
+    """Decide how to adopt; a writable root is declared, and stays what it is.
+
+    Raises Refused with a hint, NothingToDo where it is adopted already.
+    """
     if not ID.fullmatch(id) or id == ORIGINAL:
         raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
     if survey.adopted is not None:
@@ -39,7 +42,7 @@ def plan(survey: Survey, id: str) -> AdoptionPlan:
     entries = table.parsed(root)
     table.check(entries, here)
     layout = _layout(survey, root, entries, here)
-    made = _made(layout, here, id)
+    made = replace(_made(layout, here, id), writable=writable)
     _check_space(made, survey)
     return replace(made, steps=tuple(describe.steps(made)))
 

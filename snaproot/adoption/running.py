@@ -38,7 +38,8 @@ from snaproot.state import Record
 def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
     """Declare what runs as the original, and let the machine boot it through the loader's home.
 
-    May be repeated after a cut at any point. Raises SnaprootError; the machine boots as before.
+    A writable root is then as adopted as it can be. May be repeated after a cut at any point.
+    Raises SnaprootError; the machine boots as before.
     """
     layout = Layout(top)
     with alone(top):
@@ -47,6 +48,9 @@ def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
             clear(top)
             with binding.translated("lay out"):
                 _lay_out(plan, top)
+        found = notes.load(layout)
+        if plan.writable and found is not None:
+            notes.save(layout, replace(found, writable=True))
         report("set up the boot loader")
         with durable.locked(layout.record / "lock", "snaproot init"):
             loading.set_up(plan, layout)

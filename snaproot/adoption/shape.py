@@ -25,7 +25,7 @@ class AdoptionPlan:
     `root` is the original's subvolume from the top level, "" for the top level itself. `needed`
     counts bytes. `masked` are units of systemd's, `esp` is a directory here. `resumes`: all is
     built, only the pointer and the loader are still to be set. `live`: the original runs, and goes
-    on using what is to be shared.
+    on using what is to be shared. `writable`: it stays what the machine runs, nothing is built.
     """
 
     id: str
@@ -47,6 +47,7 @@ class AdoptionPlan:
     needed: int = 0
     resumes: bool = False
     live: bool = False
+    writable: bool = False
     steps: tuple[str, ...] = ()
 
     @property

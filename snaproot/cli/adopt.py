@@ -30,6 +30,10 @@ def init(
             help="Where its separate /boot is mounted, if it has one; with --sysroot.",
         ),
     ] = None,
+    writable: Annotated[
+        bool,
+        typer.Option("--writable", help="Mark the root that runs as writable: nothing is sealed."),
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Adopt a system: give it boot environments.
@@ -39,10 +43,20 @@ def init(
     back. With --sysroot, for a system that does not run, it is the base at once; with --esp its
     GRUB is made to count trials, without, it boots whatever it booted before.
     """
+    _check_words(call, boot, writable=writable)
     if call.sysroot is None:
-        _adopt_running(call, boot, dry_run=dry_run)
+        _adopt_running(call, writable=writable, dry_run=dry_run)
     else:
         _adopt_elsewhere(call, call.sysroot, boot, dry_run=dry_run)
+
+
+def _check_words(call: Call, boot: Path | None, *, writable: bool) -> None:
+    if boot is not None and call.sysroot is None:
+        raise UsageError("--boot goes with --sysroot; nothing was changed", hint="leave it out")
+    if writable and call.sysroot is not None:
+        raise UsageError(
+            "--writable is for the root that runs; nothing was changed", hint="leave it out"
+        )
 
 
 def _adopt_elsewhere(call: Call, sysroot: Path, boot: Path | None, *, dry_run: bool) -> None:
@@ -61,26 +75,25 @@ def _adopt_elsewhere(call: Call, sysroot: Path, boot: Path | None, *, dry_run: b
     call.output.result(shape, lambda: None if dry_run else _print_result(call.output, plan))
 
 
-def _adopt_running(call: Call, boot: Path | None, *, dry_run: bool) -> None:
+def _adopt_running(call: Call, *, writable: bool, dry_run: bool) -> None:
     """Adopt what runs: a tree and a loader's home that change nothing, then a trial."""
     from snaproot.adoption import running
     from snaproot.packages import Progress
     from snaproot.system import top_level
 
-    if boot is not None:
-        raise UsageError("--boot goes with --sysroot; nothing was changed", hint="leave it out")
     with top_level(None) as top:
-        plan = _planned(top, None, call.esp, booted=True)
+        plan = _planned(top, None, call.esp, booted=True, writable=writable)
         _print_plan(call.output, plan)
         if not dry_run:
             call.agreed("Adopt it like this?")
             with call.output.progress() as report:
                 running.prepare(plan, top, lambda step: report(Progress(step)))
-    armed = not dry_run and not plan.resumes
+    armed = not (dry_run or plan.resumes or plan.writable)
     shape: dict[str, object] = {"plan": asdict(plan), "adopted": False}
     if armed:
         shape |= _staged(call, plan)
-    call.output.result(shape, lambda: _print_armed(call, plan) if armed else None)
+    shape["adopted"] = not dry_run and not armed
+    call.output.result(shape, lambda: None if dry_run else _print_adopted(call.output, plan))
 
 
 def _staged(call: Call, plan: "AdoptionPlan") -> dict[str, object]:
@@ -96,7 +109,12 @@ def _staged(call: Call, plan: "AdoptionPlan") -> dict[str, object]:
 
 
 def _planned(
-    top: Path, boot: Path | None, esp: Path | None, *, booted: bool = False
+    top: Path,
+    boot: Path | None,
+    esp: Path | None,
+    *,
+    booted: bool = False,
+    writable: bool = False,
 ) -> "AdoptionPlan":
     from datetime import UTC, datetime
 
@@ -104,7 +122,7 @@ def _planned(
     from snaproot.ids import next_id
 
     found = survey(top, boot=boot, esp=esp, booted=Path("/") if booted else None)
-    return plan(found, next_id("b", [], datetime.now(UTC)))
+    return plan(found, next_id("b", [], datetime.now(UTC)), writable=writable)
 
 
 def _print_plan(output: Output, plan: "AdoptionPlan") -> None:
@@ -133,11 +151,17 @@ def _print_result(output: Output, plan: "AdoptionPlan") -> None:
     output.say("Look around: snaproot status, snaproot list, snaproot doctor")
 
 
-def _print_armed(call: Call, plan: "AdoptionPlan") -> None:
-    output = call.output
+def _print_adopted(output: Output, plan: "AdoptionPlan") -> None:
+    root = plan.root or "the top level"
+    if plan.resumes:
+        output.say("Done. Look around: snaproot status, snaproot doctor")
+        return
+    if plan.writable:
+        output.paragraph(f"{root} is marked as writable, and boots through snaproot's menu.")
+        return
     output.paragraph(
-        f"The next boot tries the adopted root. If it is good it is kept; if not, the machine "
-        f"comes back to {plan.root or 'the top level'} as it is, by itself."
+        "The next boot tries the adopted root. If it is good it is kept; if not, the machine comes "
+        f"back to {root} as it is, by itself."
     )
     output.paragraph(
         "Until the boot after that, what is shared stays in the original's own directories. "
