@@ -217,6 +217,53 @@ def test_a_writable_root_is_marked_and_stays(hardware: Hardware) -> None:
     assert hardware.env.trial == hardware.target
 
 
+_CUT_INIT = """
+import importlib, os, sys
+module, _, name = sys.argv.pop(1).rpartition(".")
+try:
+    owner = importlib.import_module(module)
+except ModuleNotFoundError:
+    above, _, last = module.rpartition(".")
+    owner = getattr(importlib.import_module(above), last)
+setattr(owner, name, lambda *_, **__: os._exit(9))
+from snaproot.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "snaproot.record.Records.save",
+        "snaproot.adoption.running.put_in_place",
+        "snaproot.bootloader.stub.establish",
+        "snaproot.loaders.save",
+        "snaproot.transaction.Transaction.adopt",
+        "snaproot.adoption.building.Builder._make_etc",
+        "snaproot.adoption.building.Builder._drop_left_over",
+        "snaproot.filesystem.btrfs.backend.Btrfs.seal",
+        "snaproot.bootloader.grub.Grub.arm",
+    ],
+)
+def test_init_may_be_cut_anywhere(hardware: Hardware, step: str) -> None:
+    """The machine boots as before, or through a home whose good is the original; init goes on."""
+    default = binding.default_id(hardware.top)
+    script = hardware.esp / "cut.py"
+    script.write_text(_CUT_INIT)
+    command = f"{sys.executable} /boot/efi/cut.py {step} --esp /boot/efi init -y"
+    said(hardware.boot("@", command), status=9)
+    stub = (hardware.esp / "EFI/debian/grub.cfg").read_text()
+    assert stub == STUB or (hardware.env.good, hardware.env.tries) == ("original", 0)
+    assert binding.default_id(hardware.top) == default
+    said(hardware.boot("@", "snaproot recover || true", "snaproot abandon -y || true"))
+    said(hardware.boot("@", "snaproot init -y"))
+    assert (hardware.env.trial, hardware.env.tries) == (hardware.target, 2)
+    ids = {path.name for path in hardware.layout.environments.iterdir()}
+    assert ids == {"original", hardware.target}
+    assert not (hardware.layout.snaproot / "seed").exists()
+    assert [*hardware.layout.areas.iterdir()] == []
+
+
 _CUT = """
 import os, sys
 from pathlib import Path
