@@ -1,53 +1,18 @@
 """Examine an adopted system: what is wrong, and what cannot be done for it, in plain words."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
-from snaproot import adoption, areas
+from snaproot import adoption, areas, machine
 from snaproot.config import Unknown
 from snaproot.errors import SnaprootError
+from snaproot.finding import Finding, Level
 from snaproot.overview import Overview, look
 from snaproot.system import System
 
 _MIB = 1 << 20
-
-
-class Level(StrEnum):
-    """How much a finding matters: a limit is said, but nothing is broken."""
-
-    GOOD = "good"
-    LIMIT = "limit"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, and what may help."""
-
-    level: Level
-    subject: str
-    what: str
-    hint: str = ""
-
-    @property
-    def bad(self) -> bool:
-        """Only these make `doctor` end 3."""
-        return self.level is Level.BAD
-
-    @property
-    def mark(self) -> str:
-        """Name the level in a word of at most five letters."""
-        return {Level.GOOD: "ok", Level.LIMIT: "limit", Level.BAD: "BAD"}[self.level]
-
-    def shape(self) -> dict[str, object]:
-        """Describe it for scripts."""
-        return {
-            "level": str(self.level),
-            "subject": self.subject,
-            "what": self.what,
-            "hint": self.hint or None,
-        }
+UNCHANGED = "; nothing was changed"
+"""What refusals end with, and no examination has to say."""
 
 
 def examine(system: System) -> list[Finding]:
@@ -59,17 +24,19 @@ def examine(system: System) -> list[Finding]:
         _pointer(seen),
         *_sealed(system, seen),
         *_loader(seen, running=system.running),
+        *_stub(system),
         *_trial(system),
         _space(system),
         *_areas(system),
         *_adoption(seen),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
+        *(_machine(system) if system.running else ()),
     ]
 
 
 def unopened(error: SnaprootError) -> Finding:
     """Say why the system could not even be opened."""
-    what = str(error).removesuffix("; nothing was changed")
+    what = str(error).removesuffix(UNCHANGED)
     return Finding(Level.BAD, "system", what, error.hint)
 
 
@@ -135,6 +102,31 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
         "and again, until somebody chooses the base by hand",
         "",
     )
+
+
+def _stub(system: System) -> Iterator[Finding]:
+    """Say where GRUB no longer gets to the loader's home, whatever that would do."""
+    where = f" --esp {system.esp}" if not system.running else ""
+    hint = f"snaproot{where} init leads it back"
+    try:
+        if not system.led_home:
+            what = (
+                "what GRUB reads first was written by another hand, such as grub-install, and "
+                "does not lead to snaproot's menu: no trial is started, and no fallback"
+            )
+            yield Finding(Level.BAD, "loader", what, hint)
+    except SnaprootError as error:
+        yield Finding(Level.BAD, "loader", str(error).removesuffix(UNCHANGED), error.hint)
+
+
+def _machine(system: System) -> Iterator[Finding]:
+    """Say what is to be known of the machine; of its ESP only where the loader's home is there."""
+    seen = machine.look(esp=system.esp)
+    if system.esp is None:
+        seen = replace(seen, esp=None, binaries=())
+    else:
+        yield from machine.broken(seen)
+    yield from machine.findings(seen)
 
 
 def _trial(system: System) -> Iterator[Finding]:

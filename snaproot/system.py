@@ -43,11 +43,22 @@ class System:
     boot: CommandLine
     boot_id: str
     notice: Notice
+    esp: Path | None = None
 
     @property
     def running(self) -> bool:
         """Tell whether this is the system that runs: with `--sysroot` no boot has an id."""
         return self.boot_id != ""
+
+    @property
+    def led_home(self) -> bool:
+        """Tell whether what GRUB reads first on the ESP leads to the loader's home.
+
+        Raises Refused where it is not there, or cannot be told.
+        """
+        from snaproot.bootloader import stub
+
+        return self.esp is None or stub.leads_home(self.esp)
 
     @property
     def transaction(self) -> Transaction:
@@ -151,6 +162,7 @@ def _wired(
         boot=said,
         boot_id=_BOOT_ID.read_text().strip() if running else "",
         notice=notice,
+        esp=home and home.parent.parent,
     )
 
 

@@ -33,7 +33,7 @@ PURE = (
     *("bootloader/entry.py", "bootloader/envblock.py", "bootloader/settings.py"),
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
-    *("grubdefaults.py", "wording.py"),
+    *("grubdefaults.py", "wording.py", "finding.py", "machine/facts.py", "machine/judged.py"),
 )
 IMPURE = (
     *("asyncio", "ctypes", "fcntl", "glob", "io", "mmap", "os", "random", "secrets", "shutil"),

@@ -38,6 +38,18 @@ def find(esp: Path) -> Path:
     )
 
 
+def leads_home(esp: Path) -> bool:
+    """Tell whether the stub leads to the home still: grub-install writes its own over it.
+
+    Raises Refused where there is no stub, several, or none that can be read.
+    """
+    stub = find(esp)
+    try:
+        return _read(stub).startswith(_SHORT)
+    except OSError as error:
+        raise Refused(f"{stub} cannot be read: {error.strerror}") from error
+
+
 def establish(esp: Path, settings: str, grub: Grub, good: str) -> None:
     """Write the home with `good` as its choice, read it back, then let the stub lead to it.
 

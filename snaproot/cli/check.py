@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from snaproot.cli.app import Call, verb
 from snaproot.cli.choose import OptionalId
-from snaproot.errors import ExitCode, SnaprootError
+from snaproot.errors import ExitCode, NotAdopted, SnaprootError
 from snaproot.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from snaproot.doctor import Finding
+    from snaproot.finding import Finding
     from snaproot.system import System
 
 
@@ -73,13 +73,17 @@ def verify(call: Call, id: OptionalId = "") -> ExitCode | None:
 def doctor(call: Call) -> ExitCode | None:
     """Examine the system, and say what can go wrong.
 
-    Ends 3 if something is wrong, not for what snaproot or the loader cannot do.
+    Ends 3 if something is wrong, not for what snaproot or the loader cannot do. Before a system is
+    adopted: what the machine is like, and whatever init would refuse it for.
     """
+    from snaproot import unadopted
     from snaproot.doctor import examine, unopened
 
     try:
         with call.system() as system:
             findings = examine(system)
+    except NotAdopted as error:
+        findings = unadopted.examine(call.sysroot, call.esp, error)
     except SnaprootError as error:
         if os.geteuid() != 0:
             raise
