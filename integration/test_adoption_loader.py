@@ -198,7 +198,11 @@ def test_what_grub_install_took_away_is_given_back(bench: Bench) -> None:
     bench.stub.write_text(STUB)
     assert "a deployment is pending" in bench.machine("init", "-y", status=3).err
     bench.machine("promote")
+    said = bench.machine("doctor", status=3).out
+    assert "does not lead to snaproot's menu" in said
+    assert f"hint: snaproot --sysroot {bench.machine.top} --esp {bench.esp} init" in said
     bench.machine("init", "-y")
+    bench.machine("doctor")
     assert bench.stub.read_text().startswith("source /EFI/snaproot/grub.cfg\n")
     assert bench.env.good == target
 

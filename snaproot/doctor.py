@@ -106,7 +106,7 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
 
 def _stub(system: System) -> Iterator[Finding]:
     """Say where GRUB no longer gets to the loader's home, whatever that would do."""
-    where = f" --esp {system.esp}" if not system.running else ""
+    where = "" if system.running else f" --sysroot {system.top} --esp {system.esp}"
     hint = f"snaproot{where} init leads it back"
     try:
         if not system.led_home:

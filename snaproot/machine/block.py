@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from snaproot.machine.facts import Device, Kind
-from snaproot.mountinfo import holding
 
 _MAPPED = {
     "LVM-": Kind.LVM,
@@ -61,17 +60,9 @@ def _lower(root: Path, place: Path) -> Iterable[str]:
     if (place / "partition").exists():
         yield place.resolve().parent.name
     backing = text(place / "loop/backing_file")
-    if backing:
-        yield from (device.name for device in _backing(root, backing)[:1])
-
-
-def _backing(root: Path, file: str) -> tuple[Device, ...]:
-    """Find the device that a loop device is on: it itself, or the one with the file."""
-    if file.startswith("/dev/"):
-        return below(root, file)
-    mounts = (root / "proc/self/mountinfo").read_bytes()
-    mount = holding(mounts, Path(file))
-    return below(root, mount.source) if mount else ()
+    # The name of a file may be that of another mount namespace: nothing is made of it.
+    if backing.startswith("/dev/"):
+        yield (root / backing.lstrip("/")).resolve().name
 
 
 def _kind(place: Path) -> Kind:
