@@ -215,3 +215,12 @@ def test_an_adopted_machine_says_what_it_is_like(bench: Bench) -> None:
     assert "no hardware watchdog" in said["watchdog"].what
     assert said["not reverted"].level is Level.LIMIT
     assert "ESP" not in said  # its loader is the filesystem's pointer
+
+
+def test_a_tool_that_comes_after_the_adoption_is_named_too(bench: Bench) -> None:
+    bench.disk("init", "-y")
+    assert "grub-btrfs" not in bench.disk("doctor").out
+    bench.disk("run", "sh", "-c", "mkdir -p /etc/grub.d; touch /etc/grub.d/41_snapshots-btrfs")
+    bench.disk("promote")
+    said = bench.disk("doctor").out
+    assert "grub-btrfs (/etc/grub.d/41_snapshots-btrfs): it is left as it is" in said

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from snaproot import adoption, areas, machine
+from snaproot.adoption.describe import beside
+from snaproot.adoption.survey import foreign
 from snaproot.config import Unknown
 from snaproot.errors import SnaprootError
 from snaproot.finding import Finding, Level
@@ -29,7 +31,7 @@ def examine(system: System) -> list[Finding]:
         _space(system),
         *_areas(system),
         *_adoption(seen),
-        *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
+        *_layout(system, seen),
         *(_machine(system) if system.running else ()),
     ]
 
@@ -102,6 +104,15 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
         "and again, until somebody chooses the base by hand",
         "",
     )
+
+
+def _layout(system: System, seen: Overview) -> Iterator[Finding]:
+    """Say what adoption found, and which tools for snapshots have come since."""
+    said = adoption.findings(system.top)
+    if seen.default in {one.id for one in seen.environments}:
+        root = system.filesystem.place(seen.default).root.relative_to(system.top)
+        said += [beside(tool) for tool in foreign(system.top, str(root))]
+    yield from (Finding(Level.LIMIT, "layout", one) for one in dict.fromkeys(said))
 
 
 def _stub(system: System) -> Iterator[Finding]:

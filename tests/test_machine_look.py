@@ -126,6 +126,14 @@ def test_without_an_esp_it_is_refused(laid: Laid) -> None:
     refused(laid, "no EFI system partition is mounted")
 
 
+def test_a_boot_of_its_own_is_no_esp_that_went_wrong(laid: Laid) -> None:
+    laid.mounts("31 22 8:3 / /boot rw - ext4 /dev/sda3 rw")
+    laid.put("etc/fstab", "")
+    found = [one.what.split(" (")[0] for one in refusals(look(laid.root))]
+    assert found[0] == "/boot is a filesystem of its own"
+    assert found[1].startswith("no EFI system partition is mounted")
+
+
 def test_an_automount_is_no_esp_before_it_is_one(laid: Laid) -> None:
     autofs = "29 22 0:40 / /boot/efi rw - autofs systemd-1 rw,fd=44"
     laid.mounts(autofs)
@@ -147,7 +155,9 @@ def test_an_esp_that_is_read_only_is_refused(laid: Laid) -> None:
 def test_an_esp_on_raid_is_refused_as_such(laid: Laid) -> None:
     laid.virtual("md127", {"md/level": "raid1", "md/metadata_version": "1.0"}, "sda1", "sda3")
     laid.mounts(esp_at("/boot/efi", "/dev/md127"))
-    assert "plain partition" in refused(laid, "the ESP is on RAID (md127)").hint
+    found = refused(laid, "the ESP is on RAID (md127)")
+    assert "behind the array's back" in found.what
+    assert "plain partition" in found.hint
 
 
 def test_an_esp_on_a_partition_of_raid_is_refused_as_such(laid: Laid) -> None:

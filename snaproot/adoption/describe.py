@@ -25,12 +25,15 @@ def findings(layout: Layout, places: Places, swap: Sequence[SwapMove]) -> Iterab
             "the root is the top level: a snapshot of it is kept as the original; the top level "
             "itself stays as it is, and is never booted by snaproot"
         )
-    yield from (
-        f"{tool}: it is left as it is; use one tool for rollbacks" for tool in survey.foreign
-    )
+    yield from (beside(tool) for tool in survey.foreign)
     yield from _findings_of_boot(layout)
     yield from (_finding_of(move) for move in swap)
     yield from _findings_of_places(places)
+
+
+def beside(tool: str) -> str:
+    """Say what becomes of another tool for snapshots."""
+    return f"{tool}: it is left as it is; use one tool for rollbacks"
 
 
 def _findings_of_boot(layout: Layout) -> Iterable[str]:

@@ -237,6 +237,13 @@ def _active_swap(top: Path, subvolumes: Sequence[Subvolume]) -> Iterable[ActiveS
             yield ActiveSwap(path, subvolume)
 
 
+def foreign(top: Path, root: str) -> tuple[str, ...]:
+    """Name the tools besides snaproot that go back to snapshots; `root` is from the top level."""
+    found = [s for s in binding.subvolumes(top) if not is_ours(s.path)]
+    subvolumes = [Subvolume(s.id, s.path) for s in sorted(found, key=lambda s: s.path)]
+    return tuple(_foreign(top, View(top, {"/": root}), subvolumes))
+
+
 def _foreign(top: Path, view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
     paths = [subvolume.path for subvolume in subvolumes]
     snapshots = next((p for p in paths if Path(p).name == ".snapshots"), "")
@@ -246,6 +253,10 @@ def _foreign(top: Path, view: View, subvolumes: Sequence[Subvolume]) -> Iterable
         yield "timeshift (timeshift-btrfs)"
     if any(path.startswith("@apt-snapshot-") for path in paths):
         yield "apt-btrfs-snapshot (@apt-snapshot-*)"
+    elif view.find("/usr/bin/apt-btrfs-snapshot")[0] is Found.OTHER:
+        yield "apt-btrfs-snapshot (/usr/bin/apt-btrfs-snapshot)"
+    if view.find("/etc/grub.d/41_snapshots-btrfs")[0] is Found.OTHER:
+        yield "grub-btrfs (/etc/grub.d/41_snapshots-btrfs)"
     if view.find("/usr/sbin/transactional-update")[0] is Found.OTHER:
         yield "transactional-update (/usr/sbin/transactional-update)"
 

@@ -18,6 +18,7 @@ from snaproot.record import Records
 from snaproot.state import Phase
 
 _MACHINE = Path("/")
+_PRIVATE = Path("/run/snaproot")  # where an ESP is mounted for us alone
 _LIVE_ROOTS = {"overlay", "squashfs", "erofs", "tmpfs", "ramfs", "rootfs"}
 _LIVE_WORDS = ("boot=live", "boot=casper", "rd.live.image", "archisobasedir=")
 _CONTAINERS = (".dockerenv", "run/.containerenv")
@@ -87,7 +88,8 @@ def _given(root: Path, points: Sequence[Mount], place: Path) -> Esp:
             hint="mount the EFI system partition, and name that with --esp DIR",
         )
     mount = _at(points, place)
-    return _filled(root, place, _mounted(root, mount) if mount else Esp(is_copy=True))
+    seen = _filled(root, place, _mounted(root, mount) if mount else Esp(is_copy=True))
+    return replace(seen, place="") if place.is_relative_to(_PRIVATE) else seen
 
 
 def _unmounted(root: Path) -> Esp | None:
