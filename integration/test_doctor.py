@@ -134,6 +134,7 @@ def test_a_machine_that_can_be_adopted_is_good(bench: Bench) -> None:
     assert "shim GRUB, and GRUB each kernel" in said["Secure Boot", Level.GOOD]
     assert said["watchdog", Level.GOOD].startswith("iTCO_wdt")
     assert "a copy of" in said["ESP", Level.LIMIT]
+    assert "seen at the first boot" in said["loader", Level.LIMIT]
     assert "never go back" in said["not reverted", Level.LIMIT]
     assert not bench.disk.snaproot.exists()
 

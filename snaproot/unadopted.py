@@ -37,6 +37,12 @@ def _running(esp: Path | None) -> Iterator[Finding]:
     with ExitStack() as held:
         yield from _layout(None, _mounted(held, usable) if usable else None)
     yield from machine.findings(seen)
+    yield Finding(
+        Level.LIMIT,
+        "loader",
+        "whether GRUB can write its counter is seen at the first boot through snaproot's menu; "
+        "where it cannot, that boot is the original's",
+    )
 
 
 def _mounted(held: ExitStack, esp: Esp) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snaproot import fstab, mounts
 from snaproot.errors import Refused, SnaprootError
-from snaproot.machine import block, firmware, hibernation, loaders
+from snaproot.machine import binaries, block, firmware, hibernation
 from snaproot.machine.facts import ESP_POINTS, FAT, Esp, Machine
 from snaproot.mountinfo import Mount, holding, parse
 from snaproot.record import Records
@@ -59,7 +59,7 @@ def look(root: Path = _MACHINE, *, esp: Path | None = None, record: Path | None 
         relabels=any((root / name).exists() for name in _LABELLERS),
         hibernated=hibernation.images(root),
         pending=_pending(record),
-        binaries=loaders.differing(root, root / found.place.lstrip("/")) if found else (),
+        binaries=binaries.differing(root, root / found.place.lstrip("/")) if found else (),
     )
 
 
