@@ -17,7 +17,9 @@ from integration.disk import attached, disk
 from integration.machine import REPOSITORY, Machine
 from snaproot.finding import Finding, Level
 from snaproot.mountinfo import mount_of
+from snaproot.record import Records
 from snaproot.run import run
+from snaproot.state import Record
 
 pytestmark = pytest.mark.real
 
@@ -216,6 +218,19 @@ def test_an_adopted_machine_says_what_it_is_like(bench: Bench) -> None:
     assert "no hardware watchdog" in said["watchdog"].what
     assert said["not reverted"].level is Level.LIMIT
     assert "ESP" not in said  # its loader is the filesystem's pointer
+
+
+def test_while_the_original_is_the_base_it_may_be_refused_again(bench: Bench) -> None:
+    bench.disk("init", "-y")
+    (base,) = bench.disk.ids()
+    more = "mount -t tmpfs none boot"
+    assert "/boot" not in {one.subject for one in bad(_read(_said(bench, base, more, 0)))}
+    Records(bench.disk.snaproot / "record").save(Record(base="original"))
+    assert "/boot" in {one.subject for one in bad(_read(_said(bench, base, more, 3)))}
+
+
+def _said(bench: Bench, id: str, more: str, status: int) -> str:
+    return bench.booted(id=id, more=more)("doctor", "--json", status=status).out
 
 
 def test_a_tool_that_comes_after_the_adoption_is_named_too(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from snaproot import adoption, areas, machine
 from snaproot.adoption.describe import beside
 from snaproot.adoption.survey import foreign
 from snaproot.config import Unknown
+from snaproot.environment import Standing
 from snaproot.errors import SnaprootError
 from snaproot.finding import Finding, Level
 from snaproot.overview import Overview, look
@@ -32,7 +33,7 @@ def examine(system: System) -> list[Finding]:
         *_areas(system),
         *_adoption(seen),
         *_layout(system, seen),
-        *(_machine(system) if system.running else ()),
+        *(_machine(system, seen) if system.running else ()),
     ]
 
 
@@ -130,14 +131,21 @@ def _stub(system: System) -> Iterator[Finding]:
         yield Finding(Level.BAD, "loader", str(error).removesuffix(UNCHANGED), error.hint)
 
 
-def _machine(system: System) -> Iterator[Finding]:
-    """Say what is to be known of the machine; of its ESP only where the loader's home is there."""
-    seen = machine.look(esp=system.esp)
-    if system.esp is None:
-        seen = replace(seen, esp=None, binaries=())
+def _machine(system: System, seen: Overview) -> Iterator[Finding]:
+    """Say what is to be known of the machine; of its ESP only where the loader's home is there.
+
+    While the original is the base still, whatever init would refuse again is wrong.
+    """
+    found = machine.look(esp=system.esp)
+    base = seen.record.base if seen.record else ""
+    originals = {one.id for one in seen.environments if one.standing is Standing.ORIGINAL}
+    if base in originals:
+        yield from machine.refusals(found)
+    elif system.esp is not None:
+        yield from machine.broken(found)
     else:
-        yield from machine.broken(seen)
-    yield from machine.findings(seen)
+        found = replace(found, esp=None, binaries=())
+    yield from machine.findings(found)
 
 
 def _trial(system: System) -> Iterator[Finding]:

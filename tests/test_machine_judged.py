@@ -94,6 +94,7 @@ def test_a_full_esp_is_refused() -> None:
     (one,) = refusals(machine)
     assert "1024 KiB free" in one.what
     assert [*broken(machine)] == [one]
+    assert said(machine, "ESP") == []
 
 
 def test_of_an_adopted_machine_only_what_breaks_it_is_bad() -> None:

@@ -45,7 +45,8 @@ def broken(machine: Machine) -> Iterator[Finding]:
 
 def findings(machine: Machine) -> Iterator[Finding]:
     """Say what is good to know of a machine, adopted or not: limits, and what is as it should."""
-    yield from _place_of_esp(machine.esp)
+    if not any(_esp(machine)):
+        yield from _place_of_esp(machine.esp)
     yield from _secure_boot(machine)
     yield _watchdog(machine)
     yield from _below_root(machine)
