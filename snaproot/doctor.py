@@ -32,7 +32,8 @@ def examine(system: System) -> list[Finding]:
         _space(system),
         *_areas(system),
         *_adoption(seen),
-        *_layout(system, seen),
+        *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
+        *_tools(system, seen),
         *(_machine(system, seen) if system.running else ()),
     ]
 
@@ -107,13 +108,15 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
     )
 
 
-def _layout(system: System, seen: Overview) -> Iterator[Finding]:
-    """Say what adoption found, and which tools for snapshots have come since."""
-    said = adoption.findings(system.top)
-    if seen.default in {one.id for one in seen.environments}:
-        root = system.filesystem.place(seen.default).root.relative_to(system.top)
-        said += [beside(tool) for tool in foreign(system.top, str(root))]
-    yield from (Finding(Level.LIMIT, "layout", one) for one in dict.fromkeys(said))
+def _tools(system: System, seen: Overview) -> Iterator[Finding]:
+    """Name the tools for snapshots that have come since the adoption."""
+    if seen.default not in {one.id for one in seen.environments}:
+        return
+    root = system.filesystem.place(seen.default).root.relative_to(system.top)
+    told = adoption.findings(system.top)
+    for what in map(beside, foreign(system.top, str(root))):
+        if what not in told:
+            yield Finding(Level.LIMIT, "layout", what)
 
 
 def _stub(system: System) -> Iterator[Finding]:
