@@ -108,6 +108,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         with (root / "etc/fstab").open("a") as table:
             table.write("UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n")
         (root / "lib64").symlink_to("usr/lib64")
+        unit = root / "usr/lib/systemd/system/snaproot-shared.service"  # as the package brings it
+        unit.parent.mkdir(parents=True)
+        unit.write_text("[Unit]\n")
         for place in _needed():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
         (root / "esp/EFI/debian").mkdir(parents=True)

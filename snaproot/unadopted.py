@@ -5,12 +5,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snaproot import adoption, machine, mounts
+from snaproot import adoption, machine
 from snaproot.doctor import UNCHANGED, unopened
 from snaproot.errors import NotAdopted, Refused
 from snaproot.finding import Finding, Level
 from snaproot.ids import next_id
-from snaproot.machine import Esp
 from snaproot.system import top_level
 
 _MIB = 1 << 20
@@ -35,7 +34,8 @@ def _running(esp: Path | None) -> Iterator[Finding]:
     yield from refused
     usable = None if any(one.subject in {"ESP", "loader"} for one in refused) else seen.esp
     with ExitStack() as held:
-        yield from _layout(None, _mounted(held, usable) if usable else None)
+        place = held.enter_context(machine.mounted(usable)) if usable else None
+        yield from _layout(None, place)
     yield from machine.findings(seen)
     yield Finding(
         Level.LIMIT,
@@ -43,10 +43,6 @@ def _running(esp: Path | None) -> Iterator[Finding]:
         "whether GRUB can write its counter is seen at the first boot through snaproot's menu; "
         "where it cannot, that boot is the original's",
     )
-
-
-def _mounted(held: ExitStack, esp: Esp) -> Path:
-    return Path(esp.place) if esp.place else held.enter_context(mounts.esp(esp.spec))
 
 
 def _layout(sysroot: Path | None, esp: Path | None) -> Iterator[Finding]:

@@ -4,8 +4,8 @@
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,16 @@ def look(root: Path = _MACHINE, *, esp: Path | None = None, record: Path | None 
     )
 
 
+@contextmanager
+def mounted(esp: Esp) -> Iterator[Path]:
+    """Yield where the ESP is mounted; mount it for us alone where it is not."""
+    if esp.place:
+        yield Path(esp.place)
+        return
+    with mounts.esp(esp.spec) as place:
+        yield place
+
+
 # -- the ESP ---------------------------------------------------------------------------------------
 
 
@@ -77,7 +87,7 @@ def _esp(root: Path, points: Sequence[Mount], given: Path | None) -> Esp | None:
         mount = _at(now, Path(point))
         # A /boot of another kind is no ESP that went wrong, but a /boot.
         if mount is not None and (point != "/boot" or mount.kind in FAT):
-            return _filled(root, Path(point), _mounted(root, mount))
+            return _filled(root, Path(point), _from_mount(root, mount))
     return _unmounted(root)
 
 
@@ -88,7 +98,7 @@ def _given(root: Path, points: Sequence[Mount], place: Path) -> Esp:
             hint="mount the EFI system partition, and name that with --esp DIR",
         )
     mount = _at(points, place)
-    seen = _filled(root, place, _mounted(root, mount) if mount else Esp(is_copy=True))
+    seen = _filled(root, place, _from_mount(root, mount) if mount else Esp(is_copy=True))
     return replace(seen, place="") if place.is_relative_to(_PRIVATE) else seen
 
 
@@ -100,7 +110,7 @@ def _unmounted(root: Path) -> Esp | None:
     try:
         with mounts.esp(spec) as place:
             mount = _at([*parse(_mountinfo(root))], place)
-            seen = _filled(root, place, _mounted(root, mount) if mount else Esp())
+            seen = _filled(root, place, _from_mount(root, mount) if mount else Esp())
             return replace(seen, place="", spec=spec)
     except Refused:
         return None
@@ -108,7 +118,7 @@ def _unmounted(root: Path) -> Esp | None:
         return Esp(spec=spec, kind="nothing that can be mounted")
 
 
-def _mounted(root: Path, mount: Mount) -> Esp:
+def _from_mount(root: Path, mount: Mount) -> Esp:
     options = {*mount.options.split(","), *mount.super_options.split(",")}
     return Esp(
         spec=mount.source,
