@@ -36,6 +36,8 @@ for shared in {programs}; do mkdir -p "$root$shared"; mount --rbind "$shared" "$
 for shared in /usr /sys /dev; do mount --rbind "$shared" "$root$shared"; done
 mount -t proc none "$root/proc"
 mount -t tmpfs none "$root/run"
+mkdir -p "$root/run/firmware/efi"
+mount --bind "$root/run/firmware" "$root/sys/firmware"
 mount --bind "$esp" "$root/boot/efi"
 printf '%s\\n' "$id" > "$root/run/boot_id"
 printf '%s\\n' "$line" > "$root/run/cmdline"
@@ -70,9 +72,9 @@ class Hardware:
     def boot(self, subvolume: str, *commands: str, line: str = "") -> Said:
         """Boot a subvolume, run shell commands in it (`snaproot` is ours), and switch it off."""
         script = _BOOT.replace("{programs}", " ".join(map(str, _needed())))
-        ours = f'snaproot() {{ {sys.executable} -m snaproot --esp /boot/efi "$@"; }}'
+        ours = f'snaproot() {{ {sys.executable} -m snaproot --esp /boot/efi/copy "$@"; }}'
         id = os.urandom(4).hex()
-        places = (self.device, subvolume, id, line, str(self.work), str(self.esp))
+        places = (self.device, subvolume, id, line, str(self.work), str(self.esp.parent))
         apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
         words = (*apart, "sh", "-c", script, "sh", *places, sys.executable, ours)
         extra = {"PYTHONPATH": str(REPOSITORY)}
@@ -132,7 +134,7 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
         (root / "root/.keep").mkdir()
         for place in _needed():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
-        esp, work = tmp_path / "esp", tmp_path / "root"
+        esp, work = tmp_path / "esp/copy", tmp_path / "root"
         (esp / "EFI/debian").mkdir(parents=True)
         (esp / "EFI/debian/grub.cfg").write_text(STUB)
         work.mkdir()
@@ -250,7 +252,7 @@ def test_init_may_be_cut_anywhere(hardware: Hardware, step: str) -> None:
     default = binding.default_id(hardware.top)
     script = hardware.esp / "cut.py"
     script.write_text(_CUT_INIT)
-    command = f"{sys.executable} /boot/efi/cut.py {step} --esp /boot/efi init -y"
+    command = f"{sys.executable} /boot/efi/copy/cut.py {step} --esp /boot/efi/copy init -y"
     said(hardware.boot("@", command), status=9)
     stub = (hardware.esp / "EFI/debian/grub.cfg").read_text()
     assert stub == STUB or (hardware.env.good, hardware.env.tries) == ("original", 0)

@@ -4,6 +4,6 @@ from snaproot.adoption.execution import execute, findings
 from snaproot.adoption.note import unfinished
 from snaproot.adoption.plan import plan
 from snaproot.adoption.shape import AdoptionPlan
-from snaproot.adoption.survey import survey
+from snaproot.adoption.survey import is_taken, survey
 
-__all__ = ["AdoptionPlan", "execute", "findings", "plan", "survey", "unfinished"]
+__all__ = ["AdoptionPlan", "execute", "findings", "is_taken", "plan", "survey", "unfinished"]

@@ -1,6 +1,5 @@
 """Set up the boot loader's home on the ESP, from what the original root says of its GRUB."""
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from snaproot.bootloader.grub import Grub
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
-from snaproot.fstab import Entry
 from snaproot.inside import Inside
 from snaproot.loaders import Loader
 from snaproot.record import Records
@@ -23,18 +21,6 @@ _GRUB_CFG = tuple(
 """The menu, and what it sources: a password may be in either."""
 _FAT = ("vfat", "auto", "msdos")
 _ESP = ("/boot/efi", "/efi", "/boot")
-
-
-def mounted(table: Iterable[Entry]) -> Path | None:
-    """Find where the running system has its ESP, by its fstab(5); None where that is not mounted.
-
-    What is mounted by systemd.automount(5) is mounted by being looked at.
-    """
-    for line in table:
-        place = Path(line.file)
-        if line.type in _FAT and line.file.rstrip("/") in _ESP and (place / "EFI").is_dir():
-            return place
-    return None
 
 
 def check(esp: Path, original: Path) -> None:

@@ -119,11 +119,6 @@ def _check_running(survey: Survey) -> None:
             "nothing was changed",
             hint="install snaproot as a package",
         )
-    if not survey.esp:
-        raise Refused(
-            "no EFI system partition is mounted where /etc/fstab has one; nothing was changed",
-            hint="mount /boot/efi, or name it with --esp DIR",
-        )
     if not survey.kernel:
         raise Refused(
             "no kernel with its modules was found in this root; nothing was changed",

@@ -74,8 +74,6 @@ def survey(
         entries = fstab.parse(root.fstab or "")
     except (Refused, ValueError):
         return found  # the plan refuses it, with the reason
-    if booted and not esp:
-        found = replace(found, esp=str(loading.mounted(entries) or ""))
     return _with_root(top, found, root, entries, boot)
 
 
@@ -112,6 +110,12 @@ def _adopted(top: Path) -> Adopted | None:
         untaken=record.base == ORIGINAL and not declared(layout),
         pending=under_way.target if under_way else "",
     )
+
+
+def is_taken(top: Path) -> bool:
+    """Tell whether there is nothing to adopt any more, or an adoption is under way."""
+    adopted = _adopted(top)
+    return adopted is not None and not _is_free(adopted)
 
 
 def _is_free(adopted: Adopted) -> bool:

@@ -1,5 +1,7 @@
 """The verb that adopts a system: init."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,12 +79,13 @@ def _adopt_elsewhere(call: Call, sysroot: Path, boot: Path | None, *, dry_run: b
 
 def _adopt_running(call: Call, *, writable: bool, dry_run: bool) -> None:
     """Adopt what runs: a tree and a loader's home that change nothing, then a trial."""
-    from snaproot.adoption import running
+    from snaproot.adoption import is_taken, running
     from snaproot.packages import Progress
     from snaproot.system import top_level
 
-    with top_level(None) as top:
-        plan = _planned(top, None, call.esp, booted=True, writable=writable)
+    with top_level(None) as top, ExitStack() as held:
+        esp = None if is_taken(top) else held.enter_context(_usable_esp(call.esp))
+        plan = _planned(top, None, esp or call.esp, booted=True, writable=writable)
         _print_plan(call.output, plan)
         if not dry_run:
             call.agreed("Adopt it like this?")
@@ -106,6 +109,19 @@ def _staged(call: Call, plan: "AdoptionPlan") -> dict[str, object]:
         made = system.transaction.adopt(create, build)
         recorded = system.records.load().pending or made
     return {"deployment": shapes.deployment(recorded)}
+
+
+@contextmanager
+def _usable_esp(given: Path | None) -> Iterator[Path]:
+    """Yield the ESP of a machine that can be adopted. Raises Refused where it cannot."""
+    from snaproot import machine
+
+    seen = machine.look(esp=given)
+    machine.refuse(seen)
+    if seen.esp is None:
+        raise RuntimeError("a machine without an ESP is refused")
+    with machine.mounted(seen.esp) as place:
+        yield place
 
 
 def _planned(
