@@ -14,13 +14,8 @@ from snaproot.kernels import Kernel
 
 def bootable(filesystem: Filesystem, id: str) -> Bootable:
     """Describe how one is booted. Raises Refused where it has no kernel that could be."""
-    known = {environment.id: environment for environment in filesystem.environments()}
-    return described(filesystem, known[id])
-
-
-def described(filesystem: Filesystem, environment: Environment) -> Bootable:
-    """Describe how one is booted, from what is known of it already."""
-    root, where = filesystem.place(environment.id).root, filesystem.address(environment.id)
+    environment = filesystem.environment(id)
+    root, where = filesystem.place(id).root, filesystem.address(id)
     kernel = _kernel(Inside(root), environment)
     return Bootable(
         id=environment.id,

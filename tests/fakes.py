@@ -175,6 +175,10 @@ class FakeFilesystem:
         ids = sorted(k[1] for k in self.disk.present() if k[0] == "where")
         return [self._environment(id) for id in ids if self._where(id) == "environments"]
 
+    def environment(self, id: str) -> Environment:
+        self._existing(id)
+        return self._environment(id)
+
     def place(self, id: str) -> Workspace:
         self._existing(id)
         return Workspace(id, Path("/fake") / id / "root", {"/var": Path("/fake/areas/var")})

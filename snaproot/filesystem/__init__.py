@@ -82,6 +82,9 @@ class Catalogue(Protocol):
         An unreadable `environment.toml` is reported in `Environment.damage`, never raised.
         """
 
+    def environment(self, id: str) -> Environment:
+        """Read one that exists, without looking at the others; damage is reported as there."""
+
     def place(self, id: str) -> Workspace:
         """Say where an existing boot environment and the shared areas themselves are.
 

@@ -69,6 +69,13 @@ def found(filesystem: Filesystem, id: str) -> Environment:
 
 
 class FilesystemContract:
+    def test_one_is_read_as_all_are(self, bench: Bench) -> None:
+        staged(bench)
+        for id in (BASE, NEW):
+            assert bench.filesystem().environment(id) == found(bench.filesystem(), id)
+        with pytest.raises(RuntimeError):
+            bench.filesystem().environment("b9")
+
     def test_a_target_begins_as_its_parent_and_leaves_it_alone(self, bench: Bench) -> None:
         bench.filesystem().create(NEW, BASE)
         assert bench.read(NEW, "/usr/bin/tool") == "/usr/bin/tool"

@@ -29,6 +29,9 @@ class Btrfs:
     def environments(self) -> Sequence[Environment]:
         return listing.environments(self.layout)
 
+    def environment(self, id: str) -> Environment:
+        return listing.existing(self.layout, id)
+
     def place(self, id: str) -> Workspace:
         environment = listing.existing(self.layout, id)
         root = listing.root_of(self.layout, environment)
