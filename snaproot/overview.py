@@ -48,6 +48,24 @@ class Overview:
         return self.record.pending if self.record else None
 
     @property
+    def in_trial(self) -> bool:
+        """Tell whether this boot is a trial; what somebody picked in the loader's menu is none."""
+        trial = {Do.JUDGE, Do.NOTE_TRIAL}
+        return self.next_step is not None and self.next_step.do in trial
+
+    @property
+    def by_hand(self) -> str:
+        """Say what can be done with a root that somebody picked; empty where none is."""
+        booted, base = self.booted, self.record.base if self.record else None
+        if None in (booted, base) or booted == base or self.in_trial:
+            return ""
+        if booted in {e.id for e in self.environments if e.standing is Standing.ORIGINAL}:
+            return "it is not sealed, and cannot be the base; a reboot leaves it"
+        if self.pending and self.pending.target == booted:
+            return "which is no trial; a reboot leaves it"
+        return "to stay here: snaproot rollback"
+
+    @property
     def interrupted(self) -> str:
         """Say what `recover` would have to settle; empty where nothing is, or while at work."""
         if self.trouble is not None:

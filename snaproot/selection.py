@@ -139,9 +139,22 @@ def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, 
         )
     why = "it is pending and does not run, so going back means abandoning it"
     abandoned = Chosen(Step.ABANDON, target, why, pending.created_target)
+    if seen.booted and _stays(seen, seen.booted, wanted):
+        return (abandoned, _what_runs(seen, seen.booted))
     if wanted in ("", seen.record.base):
         return (abandoned,)
     return (abandoned, _trial_of(seen, wanted))
+
+
+def _stays(seen: Choices, booted: str, wanted: str) -> bool:
+    """Tell whether what somebody picked by hand is what they want to go back to."""
+    if booted == seen.record.base:
+        return False
+    return wanted == booted or (not wanted and not _is_original(seen, booted))
+
+
+def _is_original(seen: Choices, id: str) -> bool:
+    return any(e.id == id and e.standing is Standing.ORIGINAL for e in seen.environments)
 
 
 def _what_runs(seen: Choices, booted: str) -> Chosen:
@@ -149,6 +162,12 @@ def _what_runs(seen: Choices, booted: str) -> Chosen:
     if booted == seen.record.base:
         why = f"it is running and the base, but the default is {default}"
         return Chosen(Step.POINT_BACK, booted, why)
+    if _is_original(seen, booted):
+        raise Refused(
+            f"{booted} is the root from before the adoption, and not sealed: it cannot be the "
+            "base; nothing was changed",
+            hint="snaproot rollback ID, with an ID that snaproot list shows",
+        )
     why = f"it is running and works, but the default is {default}"
     return Chosen(Step.PROMOTE_BOOTED, booted, why)
 

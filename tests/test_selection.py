@@ -190,3 +190,22 @@ def test_only_what_a_deployment_made_is_deleted_and_it_says_so() -> None:
     kept = replace(deployment("b2"), created_target=False)
     seen = replace(seen, record=Record(base="b3", pending=kept))
     assert "b2 is given up: " in for_abandoning(seen).sentence
+
+
+@pytest.mark.parametrize("phase", [Phase.STAGED, Phase.ARMED])
+@pytest.mark.parametrize("wanted", ["", "b2"])
+def test_what_somebody_picked_by_hand_beside_a_pending_one_becomes_the_base(
+    phase: Phase, wanted: str
+) -> None:
+    seen = replace(pending(phase, booted="b2"), default="b3")
+    assert steps(seen, wanted) == [(Step.ABANDON, "b4"), (Step.PROMOTE_BOOTED, "b2")]
+    assert steps(seen, "b3") == [(Step.ABANDON, "b4")]
+
+
+def test_the_original_that_runs_is_not_promoted() -> None:
+    old = Environment(id="original", standing=Standing.ORIGINAL)
+    seen = replace(IDLE, environments=[*IDLE.environments, old], booted="original")
+    with pytest.raises(Refused, match="not sealed"):
+        for_rollback(seen)
+    waits = replace(pending(booted="original"), environments=seen.environments, default="b3")
+    assert steps(waits) == [(Step.ABANDON, "b4")]

@@ -29,15 +29,10 @@ def lines(seen: Overview) -> Iterator[str]:
     pending = seen.pending
     if seen.interrupted:
         yield f"{seen.interrupted}; settle it with: {seen.remedy}"
-    if pending and pending.phase is Phase.ARMED and pending.target == seen.booted:
+    if pending and seen.in_trial:
         yield f"this is a trial of {pending.target}, not judged yet (snaproot status)."
-    elif pending and pending.phase is Phase.ARMED:
-        yield f"{pending.target} is tried at the next boot. To drop it: snaproot abandon"
-    elif seen.booted and seen.default not in (None, seen.booted):
-        yield (
-            f"{seen.booted} is running, the default is {seen.default}. "
-            "To stay here: snaproot rollback"
-        )
+    else:
+        yield from _whereabouts(seen)
     if seen.unfinished:
         yield seen.unfinished
     if seen.edits:
@@ -45,3 +40,17 @@ def lines(seen: Overview) -> Iterator[str]:
     last = seen.verdict
     if last is not None and last.result != Result.GOOD and not pending:
         yield f"{last.target} was reverted: {last.reason}"
+
+
+def _whereabouts(seen: Overview) -> Iterator[str]:
+    """Say what runs, where that is not the default, and what the next boot is to try."""
+    armed = seen.pending is not None and seen.pending.phase is Phase.ARMED
+    if seen.by_hand:
+        yield f"{seen.booted} is running, chosen by hand, {seen.by_hand}."
+    elif seen.booted and not armed and seen.default not in (None, seen.booted):
+        yield (
+            f"{seen.booted} is running, the default is {seen.default}. "
+            "To stay here: snaproot rollback"
+        )
+    if seen.pending and armed:
+        yield f"{seen.pending.target} is tried at the next boot. To drop it: snaproot abandon"

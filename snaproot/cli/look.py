@@ -161,12 +161,10 @@ def _history(seen: "Overview") -> "Iterator[tuple[str, str]]":
 
 def _running(known: "dict[str, Environment]", seen: "Overview", booted: str) -> str:
     """Say what runs, and where that stands."""
-    trial = seen.pending and seen.pending.phase == "armed" and seen.pending.target == booted
-    if trial:
+    if seen.in_trial:
         return f"{_described(known, booted)}; this boot is its trial"
-    if seen.record and booted != seen.record.base:
-        return f"{_described(known, booted)}; chosen by hand: snaproot rollback makes it the base"
-    return _described(known, booted)
+    by_hand = f"; chosen by hand, {seen.by_hand}" if seen.by_hand else ""
+    return f"{_described(known, booted)}{by_hand}"
 
 
 def _edits(seen: "Overview") -> str:
