@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from snaproot import recovery
+from snaproot import menu, recovery
 from snaproot.bootloader import Bootloader
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
@@ -133,6 +133,17 @@ class Steps:
         record = self.ledger.load()
         recovery.check_pending(record, self.filesystem.environments())
         return record
+
+    def show_menu(self) -> None:
+        """Let the loader's menu say what is so now.
+
+        Called when a change is through, and at every boot: what a cut leaves is an older menu.
+        """
+        try:
+            shown = menu.shown(self.filesystem.environments(), self.ledger.load())
+            self.bootloader.show(shown)
+        except (SnaprootError, OSError) as error:
+            self.notice(f"the boot loader's menu is not up to date: {error}")
 
     # -- steps -----------------------------------------------------------------------------------
 

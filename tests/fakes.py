@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 
-from snaproot.bootloader import Capability, Trial
+from snaproot.bootloader import Capability, Shown, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Address, Change, Collected, PathChange, Space, Workspace
@@ -419,6 +419,15 @@ class CountingLoader:
             raise Refused("the loader's file is garbled")
         self._publish(id)
         self._write(replace(env, once=id))
+
+    def show(self, menu: Sequence[Shown]) -> None:
+        for one in menu:
+            if not self.disk.has(("entry", one.id)):
+                self._publish(one.id)
+        ids = tuple(sorted((one.id for one in menu), reverse=True))
+        if self.disk.get(("index",)) != ids:
+            self.disk.put(("index",), ids)
+            self.disk.sync("index")
 
     def withdraw(self, id: str) -> None:
         env = self.disk.get(("env",))

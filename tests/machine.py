@@ -82,20 +82,24 @@ class Machine:
         return Environment(id=workspace.id, parent=parent)
 
     def stage(self, *, arm: bool = True) -> str:
-        return self.transaction.stage(Kind.UPGRADE, self.build, arm=arm).target
+        target = self.transaction.stage(Kind.UPGRADE, self.build, arm=arm).target
+        self.transaction.show_menu()
+        return target
 
     def boot(self) -> None:
         """Start again: the loader alone decides, unless somebody picks an entry `by_hand`."""
         self.boots += 1
         self.trial = self.skipped = None
         self.disk.sync()
-        self.running = self._counted() if self.counts else str(self.disk.get(("default",)))
+        pointed = self.by_hand or str(self.disk.get(("default",)))
+        self.running = self._counted() if self.counts else pointed
 
     def come_up(self) -> Decision:
         """Boot, and do what the boot-time unit does: recover, and reboot if that asks for it."""
         for _ in range(5):
             self.boot()
             last = self.transaction.recover()[-1]
+            self.transaction.show_menu()
             if not last.reboot:
                 return last
         raise AssertionError("it reboots for ever")
@@ -153,6 +157,9 @@ def check_always(machine: Machine) -> None:
     between |= {d.target for d in pending if d.phase is Phase.REVERTING}
     halves = {id for id, e in known.items() if not e.complete} - between
     assert not halves, f"{halves} can be seen half made or half deleted"
+    whole = {id for id, e in known.items() if e.complete}
+    picked = {key[1] for key in machine.disk.present() if key[0] == "entry" and machine.counts}
+    assert picked <= whole, f"{picked - whole} can be picked and not booted"
     _check_fallback(machine, record, proven)
 
 
@@ -195,6 +202,7 @@ def check_settled(machine: Machine) -> None:
 def check_reverts_by_itself(machine: Machine) -> None:
     """Assert I4: nobody judges anything, and after some boots a proven root runs."""
     proven = {e.id for e in machine.filesystem.environments() if e.standing is Standing.PROVEN}
+    machine.by_hand = ""
     for _ in range(4):
         machine.come_up()
     check_settled(machine)

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from snaproot import drafts
-from snaproot.bootloader import Trial
+from snaproot.bootloader import Shown, Trial
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Workspace
@@ -130,6 +130,18 @@ def failed(machine: Machine) -> None:
         machine.transaction.stage(Kind.UPGRADE, build, arm=True)
 
 
+def stays(machine: Machine) -> None:
+    """Somebody picks an older one in the menu beside what is armed, and it becomes the base."""
+    good(machine)
+    machine.stage()
+    machine.by_hand = BASE
+    machine.come_up()
+    machine.by_hand = ""
+    machine.transaction.abandon()
+    machine.transaction.promote_booted(Kind.ROLLBACK)
+    machine.come_up()
+
+
 def removed(machine: Machine) -> None:
     good(machine)
     machine.transaction.remove([BASE])
@@ -157,6 +169,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     failed,
     offline,
     removed,
+    stays,
 )
 
 KEEP_UNPROVEN = {stacked, superseded}
@@ -352,6 +365,15 @@ class StagingNotRecorded(Transaction):
         return self.arm() if arm else work
 
 
+class StagedIsShownWhileItIsMade(Transaction):
+    def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
+        def shown(workspace: Workspace, parent: str) -> Environment:
+            self.bootloader.show([Shown(workspace.id, "soon")])
+            return build(workspace, parent)
+
+        return Transaction.stage(self, kind, shown, arm=arm)
+
+
 class StagedBeforeSealed(Transaction):
     def stage(self, kind: Kind, build: Build, *, arm: bool) -> Deployment:
         work = drafted(self, kind)
@@ -392,6 +414,12 @@ class DiscardedBeforeDisarmed(Transaction):
         if record.pending and record.pending.created_target:
             self.filesystem.discard(record.pending.target)
         Transaction._finish_revert(self)
+
+
+class RootGoesBeforeItsEntry(Transaction):
+    def _remove(self, id: str) -> None:
+        self.filesystem.discard(id)
+        self.bootloader.withdraw(id)
 
 
 class RunningTargetDiscarded(Transaction):
@@ -479,6 +507,8 @@ PLANTED: tuple[tuple[type, str, Scenario], ...] = (
     (ArmedBeforeRecorded, "transactions", good),
     (IdleBeforeDiscarded, "transactions", bad),
     (DiscardedBeforeDisarmed, "transactions", abandoned),
+    (RootGoesBeforeItsEntry, "transactions", removed),
+    (StagedIsShownWhileItIsMade, "transactions", bad),
     (RunningTargetDiscarded, "transactions", bad),
     (WorkForgottenBeforeDiscarded, "transactions", bad),
     (ReplacedForgottenWhileArming, "transactions", stacked),

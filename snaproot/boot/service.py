@@ -53,6 +53,7 @@ def recover(tell: Notice) -> int:
                 stay()
             if not system.config.trial.revert:
                 stay()
+            system.transaction.show_menu()
             renew(system)
         if taken[-1].do is Do.REPORT:
             tell(taken[-1].why)
@@ -101,6 +102,7 @@ def promote(tell: Notice) -> int:
             record = system.transaction.promote(verdict)
             note_baseline(system)
             stay()
+            system.transaction.show_menu()
             renew(system)
         tell(f"{record.base} is proven: it is the base and the default")
     run_scripts(verdict.result, tell)

@@ -1,6 +1,6 @@
 """What snaproot asks of a boot loader. Every method is atomic, durable and idempotent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +59,18 @@ class Trial:
     tries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of the loader's menu: which boot environment, and what is said of it.
+
+    However many there are, a `kept` one has a line.
+    """
+
+    id: str
+    says: str
+    kept: bool = False
+
+
 class Bootloader(Protocol):
     """The loader's persistent choice. Raises SnaprootError where it cannot be written."""
 
@@ -87,6 +99,13 @@ class Bootloader(Protocol):
         """Let the next boot, and no other, be this one; it is no trial, and nothing is counted.
 
         Raises Refused where the loader has no such choice.
+        """
+
+    def show(self, menu: Sequence[Shown]) -> None:
+        """Let somebody in front of the loader choose among these, and no others.
+
+        Publishes what was never armed, as arming does, and leaves the next boot alone. What has
+        nothing to boot is left out. Raises SnaprootError where the menu is not written.
         """
 
     def withdraw(self, id: str) -> None:

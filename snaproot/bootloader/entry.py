@@ -6,7 +6,7 @@ itself. What cannot be written so that the kernel sees the same again is refused
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from snaproot.bootloader import Bootable
@@ -18,6 +18,9 @@ ORIGINAL = "original"
 
 MOST_LISTED = 50
 """Nobody scrolls further. What is not listed boots by `snaproot_pick ID` in GRUB's shell."""
+
+WIDTH = 74
+"""What GRUB's menu shows of a title on a terminal of 80 columns (menu_text.c)."""
 
 _ENTRY = """\
 # Written by snaproot, which will write it again.
@@ -67,7 +70,7 @@ def described(bootable: Bootable) -> Entry:
     """Say what the entry has to be. Raises Refused where a value cannot be written safely."""
     entry = Entry(
         bootable.id,
-        bootable.title,
+        legible(bootable.title),
         bootable.filesystem,
         bootable.prefix + bootable.kernel,
         bootable.prefix + bootable.initramfs,
@@ -113,23 +116,37 @@ def parse(text: str) -> Entry | None:
     )
 
 
-def newest(ids: Iterable[str]) -> list[str]:
-    """Choose what the menu lists, the newest first; ids sort by age, the original comes last."""
-    known = sorted((id for id in ids if ID.fullmatch(id)), reverse=True)
-    made = [id for id in known if id != ORIGINAL][:MOST_LISTED]
-    return made + ([ORIGINAL] if ORIGINAL in known else [])
+def newest(ids: Iterable[str], kept: Collection[str] = ()) -> list[str]:
+    """Choose what the menu lists, the newest first; ids sort by age, the original comes last.
+
+    The `kept` ones and the original are listed however old they are.
+    """
+    known = sorted((id for id in ids if ID.fullmatch(id)), key=_age, reverse=True)
+    wanted = {id for id in known if id in kept or id == ORIGINAL}
+    others = [id for id in known if id not in wanted]
+    wanted.update(others[: max(MOST_LISTED - len(wanted), 0)])
+    return [id for id in known if id in wanted]
 
 
-def index(titles: Mapping[str, str]) -> str:
+def index(titles: Mapping[str, str], kept: Collection[str] = ()) -> str:
     """Write the menu."""
-    ids = newest(titles)
-    return "".join(_LISTED.format(says=quoted(f"{id}  {titles[id]}"), id=id) for id in ids)
+    says = {id: legible(f"{id}  {titles[id]}") for id in newest(titles, kept)}
+    return "".join(_LISTED.format(says=quoted(title), id=id) for id, title in says.items())
 
 
 def listed(text: str) -> dict[str, str]:
     """Read the titles out of an index; what is garbled is not there."""
     found = {id: unquoted(says) for says, id in _INDEX.findall(text)}
     return {id: says.removeprefix(f"{id}  ") for id, says in found.items()}
+
+
+def legible(text: str) -> str:
+    """Make a title of any text: what a serial line cannot show is a `?`, what is too long is cut.
+
+    A title tells, and boots nothing: none is a reason to refuse.
+    """
+    plain = "".join(character if " " <= character <= "~" else "?" for character in text)
+    return plain if len(plain) <= WIDTH else f"{plain[: WIDTH - 2]}.."
 
 
 def quoted(value: str) -> str:
@@ -140,6 +157,10 @@ def quoted(value: str) -> str:
 def unquoted(word: str) -> str:
     """Undo `quoted`."""
     return word[1:-1].replace("'\\''", "'")
+
+
+def _age(id: str) -> tuple[bool, str]:
+    return id != ORIGINAL, id
 
 
 def _argument(id: str, argument: str) -> str:

@@ -4,13 +4,13 @@ What GRUB does with them is `script/grub.cfg`. It replays no journal: all that i
 to its place before the one write that makes it the choice.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.bootloader import Bootable, Bootables, Capability, Trial, entry, envblock
+from snaproot.bootloader import Bootable, Bootables, Capability, Shown, Trial, entry, envblock
 from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
 from snaproot.errors import Refused, SnaprootError
@@ -105,6 +105,16 @@ class Grub:
         self._publish(id)
         self._write(replace(env, once=id))
 
+    def show(self, menu: Sequence[Shown]) -> None:
+        kept = {one.id for one in menu if one.kept}
+        try:
+            self._add(one.id for one in menu)
+            there = self._swept()
+            titles = {one.id: one.says for one in menu if one.id in there}
+            self._write_index(entry.index(titles, kept))
+        except OSError as error:
+            raise SnaprootError(f"{self._index} cannot be written: {error.strerror}") from error
+
     def withdraw(self, id: str) -> None:
         env = self._env()
         wanted = {self._good_without_env()}
@@ -124,6 +134,10 @@ class Grub:
     @property
     def _entries(self) -> Path:
         return self.home / "entries"
+
+    @property
+    def _index(self) -> Path:
+        return self.home / "index.cfg"
 
     def _entry(self, id: str) -> Path:
         return self._entries / f"{id}.cfg"
@@ -161,24 +175,47 @@ class Grub:
             return found
         return entry.described(bootable)
 
-    def _list(self, written: Mapping[str, str]) -> None:
-        """Write the index anew. Without one the menu is unsorted, and everything boots."""
-        with suppress(SnaprootError, OSError):
-            path = self.home / "index.cfg"
-            before = self._text(path)
-            titles = {**entry.listed(before), **written}
-            ids = entry.newest(self._swept())
-            wanted = entry.index({id: self._title(id, titles) for id in ids})
-            if before != wanted:
-                durable.write(path, wanted.encode(), mode=None)
+    def _add(self, ids: Iterable[str]) -> None:
+        """Write the entries of what was never armed, and let GRUB find what they load.
 
-    def _swept(self) -> list[str]:
+        Nothing leads to one but a person, so that none is a reason to fail.
+        """
+        made = [one for id in ids if id != ORIGINAL and (one := self._missing(id))]
+        for one in made:
+            durable.write(self._entry(one.id), entry.render(one).encode(), mode=None)
+        if made:
+            self.flush()
+
+    def _missing(self, id: str) -> entry.Entry | None:
+        """Say what the entry has to be, where there is none that can be read."""
+        if entry.parse(self._text(self._entry(id))) is not None:
+            return None
+        try:
+            return entry.described(self.bootable(id))
+        except Refused:  # it has no kernel, or arguments that GRUB would change
+            return None
+
+    def _list(self, written: Mapping[str, str]) -> None:
+        """Follow the entries; what is said of them comes with `show`.
+
+        Without an index the menu has no list, and everything boots.
+        """
+        with suppress(SnaprootError, OSError):
+            titles = {**entry.listed(self._text(self._index)), **written}
+            ids = entry.newest(self._swept(), written)
+            self._write_index(entry.index({id: self._title(id, titles) for id in ids}, written))
+
+    def _write_index(self, text: str) -> None:
+        if self._text(self._index) != text:
+            durable.write(self._index, text.encode(), mode=None)
+
+    def _swept(self) -> frozenset[str]:
         """Name all entries, and remove what a cut left of one that was being written."""
         paths = list(self._entries.iterdir())
         for path in paths:
             if path.name.startswith("."):
                 path.unlink()
-        return [path.stem for path in paths if path.suffix == ".cfg"]
+        return frozenset(path.stem for path in paths if path.suffix == ".cfg")
 
     def _title(self, id: str, titles: dict[str, str]) -> str:
         if id in titles or id == ORIGINAL:

@@ -4,9 +4,10 @@ It has no file and cannot count: arming moves the pointer itself, so that only u
 revert. A trial that panics before snaproot runs is booted again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from snaproot.bootloader import Capability, Trial
+from snaproot.bootloader import Capability, Shown, Trial
 from snaproot.errors import Refused
 from snaproot.filesystem import Pointer
 from snaproot.state import LoaderView
@@ -45,6 +46,9 @@ class PointerLoader:
             "nothing was changed",
             hint="snaproot activate ID, without --once, makes it a trial",
         )
+
+    def show(self, menu: Sequence[Shown]) -> None:
+        """Nothing to write: there is no menu."""
 
     def withdraw(self, id: str) -> None:
         """Nothing to remove: there are no entries."""

@@ -57,7 +57,8 @@ class Call:
     def locked(self, what: str) -> Iterator["System"]:
         """Open the system that is meant, and hold its lock; say whom that has to wait for.
 
-        What lasts for one boot alone (masks, the login message) is made to fit afterwards.
+        The loader's menu, and what lasts for one boot alone (masks, the login message), are made
+        to fit afterwards.
         """
         holder, patience = f"snaproot {what}", min(self.wait, _PATIENCE)
         with self.system() as system, ExitStack() as held:
@@ -70,6 +71,7 @@ class Call:
                 self.output.notice(f"{at_work}; waiting for it, up to {self.wait:g} seconds")
                 held.enter_context(system.locked(holder, self.wait - patience))
             yield system
+            system.transaction.show_menu()
             if system.running:
                 from snaproot.boot.renewal import renew
 

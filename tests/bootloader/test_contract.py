@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snaproot.bootloader import Bootloader
+from snaproot.bootloader import Bootloader, entry
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment
 from tests.bootloader.grubhome import GrubHome
@@ -31,6 +31,10 @@ class FakeBench:
         self.disk.put(("env",), "garbled")
         self.disk.sync()
 
+    def listed(self) -> list[str]:
+        ids = self.disk.get(("index",))
+        return list(ids) if isinstance(ids, tuple) else []
+
 
 @dataclass
 class PointerBench:
@@ -42,6 +46,9 @@ class PointerBench:
     def garble(self) -> None:
         raise RuntimeError("it has no file")
 
+    def listed(self) -> list[str]:
+        raise RuntimeError("it has no menu")
+
 
 @dataclass
 class GrubBench:
@@ -52,6 +59,9 @@ class GrubBench:
 
     def garble(self) -> None:
         (self.home.home / "env").write_bytes(bytes(1024))
+
+    def listed(self) -> list[str]:
+        return list(entry.listed((self.home.home / "index.cfg").read_text()))
 
 
 class TestFake(CountingContract):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contrib.debian import build
-from snaproot.bootloader import Trial, entry, envblock
+from snaproot.bootloader import Shown, Trial, entry, envblock
 from snaproot.bootloader.envblock import Env
 from snaproot.bootloader.grub import Grub
 from snaproot.errors import Refused, SnaprootError
@@ -159,7 +159,7 @@ def test_what_grub_would_find_elsewhere_is_not_armed(home: GrubHome) -> None:
 
 
 def test_a_value_that_cannot_be_written_is_not_armed(home: GrubHome) -> None:
-    strange = replace(home.bootable("b2"), title="a\nreboot")
+    strange = replace(home.bootable("b2"), arguments=("a\nreboot",))
     loader = Grub(home.home, lambda id: strange if id == "b2" else home.bootable(id), home.flush)
     with pytest.raises(Refused):
         loader.arm(TRIAL)
@@ -242,12 +242,82 @@ def test_adding_one_to_two_hundred_takes_no_time(home: GrubHome) -> None:
         began = time.process_time()  # the medium's time is not ours
         loader.arm(replace(TRIAL, target=f"b2{number}"))
         best = min(best, time.process_time() - began)
-    assert len(_listed(home)) == entry.MOST_LISTED + 1
+    assert len(_listed(home)) == entry.MOST_LISTED
     assert best < 0.02
 
 
+def test_a_menu_of_two_hundred_takes_no_time(home: GrubHome) -> None:
+    loader = home.loader()
+    menu = [Shown(f"b{number:06}", "proven") for number in range(200)]
+    loader.show(menu)
+    assert len(list((home.home / "entries").iterdir())) == 202
+    best = 1.0
+    for number in range(5):
+        began = time.process_time()
+        loader.show([*menu, Shown("b1", f"{number}", kept=True)])
+        best = min(best, time.process_time() - began)
+    assert _listed(home)[-1] == "b000151"
+    assert best < 0.02
+
+
+def test_a_menu_says_of_each_what_it_is_told(home: GrubHome) -> None:
+    home.loader().arm(TRIAL)
+    home.loader().show([Shown("b1", "proven"), Shown("b2", "unproven"), Shown("original", "old")])
+    entries = {path.name: path.read_bytes() for path in (home.home / "entries").iterdir()}
+    assert _titles(home) == {"b2": "unproven", "b1": "proven", "original": "old"}
+    home.loader().show([Shown("b1", "proven, pinned"), Shown("b2", "bad")])
+    assert _titles(home) == {"b2": "bad", "b1": "proven, pinned"}
+    assert entries == {path.name: path.read_bytes() for path in (home.home / "entries").iterdir()}
+
+
+def test_a_menu_that_says_the_same_is_not_written(home: GrubHome) -> None:
+    menu = [Shown("b1", "proven"), Shown("b3", "unproven")]
+    home.loader().show(menu)
+    before = (home.home / "index.cfg").stat()
+    flushes = len(home.flushes)
+    home.loader().show(menu)
+    after = (home.home / "index.cfg").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert len(home.flushes) == flushes
+
+
+def test_what_was_never_armed_gets_an_entry_like_any_other(home: GrubHome) -> None:
+    home.loader().show([Shown("b3", "unproven")])
+    shown = (home.home / "entries/b3.cfg").read_text()
+    assert home.flushes[-1:] == ["flush"]
+    (home.home / "entries/b3.cfg").unlink()
+    home.loader().arm(replace(TRIAL, target="b3"))
+    assert (home.home / "entries/b3.cfg").read_text() == shown
+
+
+def test_what_cannot_be_booted_is_not_on_the_menu(home: GrubHome) -> None:
+    strange = replace(home.bootable("b3"), arguments=("it's",))
+    loader = Grub(home.home, lambda id: strange if id == "b3" else home.bootable(id), home.flush)
+    loader.show([Shown("b1", "proven"), Shown("b2", "unproven"), Shown("b3", "strange")])
+    assert _listed(home) == ["b2", "b1"]
+
+
+def test_a_garbled_entry_is_written_again_for_the_menu(home: GrubHome) -> None:
+    before = (home.home / "entries/b1.cfg").read_text()
+    (home.home / "entries/b1.cfg").write_text("reboot\n")
+    home.loader().show([Shown("b1", "proven")])
+    assert (home.home / "entries/b1.cfg").read_text() == before
+
+
+def test_a_menu_that_cannot_be_written_is_said(home: GrubHome) -> None:
+    (home.home / "index.cfg").unlink()
+    (home.home / "index.cfg").mkdir()
+    with pytest.raises(SnaprootError):
+        home.loader().show([Shown("b1", "proven")])
+    assert home.loader().view().good == "b1"
+
+
 def _listed(home: GrubHome) -> list[str]:
-    return list(entry.listed((home.home / "index.cfg").read_text()))
+    return list(_titles(home))
+
+
+def _titles(home: GrubHome) -> dict[str, str]:
+    return entry.listed((home.home / "index.cfg").read_text())
 
 
 # -- adoption ------------------------------------------------------------------------------------

@@ -9,13 +9,14 @@ from typing import Protocol
 
 import pytest
 
-from snaproot.bootloader import Bootloader, Trial
+from snaproot.bootloader import Bootloader, Shown, Trial
 from snaproot.errors import Refused
 
 BASE = "b1"
 TARGET = "b2"
 OTHER = "b3"
 TRIAL = Trial("d1", TARGET, BASE, 2)
+MENU = [Shown(BASE, "proven", kept=True), Shown(TARGET, "unproven"), Shown(OTHER, "bad")]
 
 
 class Bench(Protocol):
@@ -26,6 +27,9 @@ class Bench(Protocol):
 
     def garble(self) -> None:
         """Damage the loader's file."""
+
+    def listed(self) -> list[str]:
+        """Name what somebody in front of the loader could pick, in the order of its menu."""
 
 
 class BootloaderContract:
@@ -72,6 +76,13 @@ class BootloaderContract:
         assert bench.loader().view().good == BASE
         bench.loader().arm(TRIAL)
 
+    def test_showing_a_menu_changes_no_choice(self, bench: Bench) -> None:
+        bench.loader().arm(TRIAL)
+        before = bench.loader().view()
+        for menu in (MENU, MENU, MENU[:1], []):
+            bench.loader().show(menu)
+            assert bench.loader().view() == before
+
     def test_a_choice_for_one_boot_is_made_or_refused(self, bench: Bench) -> None:
         before = bench.loader().view()
         if bench.loader().capability().one_shot:
@@ -84,6 +95,20 @@ class BootloaderContract:
 
 
 class CountingContract(BootloaderContract):
+    def test_what_was_never_armed_is_on_the_menu_the_newest_first(self, bench: Bench) -> None:
+        for _ in range(2):
+            bench.loader().show(MENU)
+            assert bench.listed() == [OTHER, TARGET, BASE]
+        bench.loader().show(MENU[:2])
+        assert bench.listed() == [TARGET, BASE]
+        bench.loader().boot_once(OTHER)
+
+    def test_what_is_withdrawn_is_not_on_the_menu(self, bench: Bench) -> None:
+        bench.loader().show(MENU)
+        bench.loader().withdraw(OTHER)
+        bench.loader().show(MENU[:2])
+        assert bench.listed() == [TARGET, BASE]
+
     def test_arming_hands_over_the_whole_trial(self, bench: Bench) -> None:
         bench.loader().arm(TRIAL)
         view = bench.loader().view()
