@@ -58,6 +58,13 @@ for word in "$@"; do printf '%s\\0' "$word"; done >/run/emu/booted
 kill $PPID
 sleep 5
 """
+_TERMINAL = """\
+mkfifo $0
+seconds=$1 words=$2; shift 2
+for typed in "$@"; do sleep 0.4; printf %s "$typed"; done 1<>$0 &
+# The end of its input would reach GRUB as a key; a pipe that is open at both ends has none.
+exec timeout -s KILL $seconds script -qefc "$words" /dev/null <>$0
+"""
 _BLOCK = 8192
 _SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\r")
 
@@ -98,9 +105,12 @@ def boot(
     files: Path | None = None,
     read_only: Sequence[Path] = (),
     torn: Sequence[str] = (),
+    keys: Sequence[str] = (),
     seconds: float = 8,
 ) -> Outcome:
-    """Start a machine with these disks (hd0, hd1, …) and nobody in front of it.
+    """Start a machine with these disks (hd0, hd1, …) and nobody in front of it but for `keys`.
+
+    Those are typed one after the other, with 0.4 seconds before each.
 
     `torn` are kernels that `boot` refuses, as the firmware does with a broken image; 2.06 looks at
     the kernel itself, and refuses one without a header.
@@ -113,7 +123,7 @@ def boot(
             *("--setenv", "TORN", " ".join(torn)),
             *(tree(version) / "command").read_text().split(),
         ]
-        screen = _watched(work, argv, seconds)
+        screen = _watched(work, argv, keys, seconds)
         return _outcome(work, screen)
 
 
@@ -275,12 +285,11 @@ def _sandbox(
     yield from ("--clearenv", "--setenv", "PATH", "/run/bin:/usr/bin", "--setenv", "TERM", "vt100")
 
 
-def _watched(work: Path, argv: list[str], seconds: float) -> str:
+def _watched(work: Path, argv: list[str], keys: Sequence[str], seconds: float) -> str:
     """Run it on a terminal of its own, and return what was on the screen."""
     words = " ".join(f"'{word}'" for word in argv)
-    # The end of its input would reach GRUB as a key; a pipe that is open at both ends has none.
-    shell = 'mkfifo $0 && exec timeout -s KILL $1 script -qefc "$2" /dev/null <>$0'
-    done = run(["sh", "-c", shell, str(work / "keys"), str(seconds), words], check=False)
+    begun = [str(work / "keys"), str(seconds), words, *keys]
+    done = run(["sh", "-c", _TERMINAL, *begun], check=False)
     return _SCREEN.sub("", done.output)
 
 

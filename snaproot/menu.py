@@ -72,7 +72,8 @@ def _changed(one: Environment, width: int) -> str:
 def _named(changes: Sequence[PackageChange]) -> list[str]:
     """Name packages, the telling ones first: as many as may fit, then fewer of them."""
     names = sorted(dict.fromkeys(_short(change.name) for change in changes), key=_rank)
-    return [some(names, most) for most in range(min(len(names), 4), 0, -1)]
+    fewer = [some(names, most) for most in range(min(len(names), 4), 0, -1)]
+    return [*fewer, f"{len(names)} packages"] if len(names) > 1 else fewer
 
 
 def _short(name: str) -> str:

@@ -57,6 +57,10 @@ def changes(*names: str) -> tuple[PackageChange, ...]:
             {"origin": "run", "command": "sh -c 'echo a long one >/usr/lib/changed'"},
             "2026-11-24 6.12.117+deb13 proven  run sh -c 'echo a long one >/..",
         ),
+        (
+            {"packages": changes(*PACKAGES), "pinned": True},
+            "2026-11-24 6.12.117+deb13 proven, pinned  upgrade: 7 packages",
+        ),
         ({"origin": "shell"}, "2026-11-24 6.12.117+deb13 proven  shell"),
         (
             {"origin": "adopt", "kernel": "6.1.0-28-amd64", "pinned": True},
