@@ -159,6 +159,24 @@ def test_what_was_booted_by_hand_and_works_becomes_the_default(hardware: Hardwar
     assert machine.status()["base"] == first
 
 
+def test_what_was_booted_by_hand_wins_over_what_waits(hardware: Hardware) -> None:
+    """Rollback abandons what is armed, and judges what runs where it runs."""
+    hardware.boot("boot-1")("run", "touch", "/usr/lib/marker")
+    hardware.boot("boot-2")("recover")
+    hardware.boot("boot-2")("promote")
+    hardware.boot("boot-2")("run", "touch", "/usr/lib/another")
+    first, second, third = hardware.offline.ids()
+    assert "to stay here" not in hardware.by_hand("boot-3", second)("status").out
+    machine = hardware.by_hand("boot-3", first)
+    assert "chosen by hand, to stay here: snaproot rollback" in machine("status").out
+    said = machine("rollback", "-y").out
+    assert f"{third} is given up and deleted" in said
+    assert f"{first} becomes the base and the default, without a reboot" in said
+    seen = machine.status()
+    assert seen["booted"] == seen["base"] == seen["default"] == first
+    assert machine.ids() == [first, second]
+
+
 def test_what_runs_is_never_removed(hardware: Hardware) -> None:
     machine = hardware.boot("boot-1")
     machine("run", "touch", "/usr/lib/marker")
