@@ -135,7 +135,7 @@ def _pending(s: Situation) -> Decision | None:
 
 
 def _staged(_: Situation, pending: Deployment) -> Decision:
-    return Decision(Do.NOTHING, f"{pending.target} is staged; the loader does not know it")
+    return Decision(Do.NOTHING, f"{pending.target} is staged; the loader does not try it")
 
 
 def _arming(s: Situation, pending: Deployment) -> Decision:

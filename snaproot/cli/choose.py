@@ -23,9 +23,9 @@ OptionalId = Annotated[
 def rollback(call: Call, id: OptionalId = "", dry_run: DryRun = False) -> None:
     """Go back to an older boot environment, as a trial.
 
-    Says which one and why. Without ID: what runs, if it is not the default; else the newest
-    proven one before the default. A pending deployment that does not run is abandoned instead,
-    one that runs unjudged is rejected.
+    Says which one and why. Without ID: what runs, if it is not the default, and at once; else the
+    newest proven one before the default. A pending deployment that does not run is abandoned
+    instead, where the base runs, or before; one that runs unjudged is rejected.
     """
     from snaproot.ids import resolve
     from snaproot.selection import for_rollback
