@@ -7,7 +7,7 @@ import pytest
 
 from integration.vm import trials
 from integration.vm.guest import Guest, Machine
-from integration.vm.menu import ALL, Menu, turned_on
+from integration.vm.menu import ALL, HIGHLIGHTED, Menu, turned_on
 from integration.vm.trials import Off, adopted, arguments, off, status
 from snaproot.bootloader import entry
 from snaproot.environment import PackageChange, Standing
@@ -35,10 +35,11 @@ def test_of_sixty_an_old_one_is_picked_and_becomes_the_base() -> None:
         with machine.boot() as guest:
             menu = Menu(guest)
             menu.opened()
-            menu.choose(ALL)
+            menu.choose(ALL, HIGHLIGHTED)
             menu.wait(rf"{base}  20..-..-.. \S+ +proven  adopt")
             menu.wait(rf"{ids[JUDGED_BAD]}  20..-..-.. \S+ +bad  upgrade: linux-image and 2 more")
-            menu.choose(f"{old}  ")
+            menu.choose(f"{old}  ", f"Loading {old}")
+            guest.serial.wait("Command line: ", 120)
             guest.ready()
             assert f"environments/{old}/root" in arguments(guest.boots[-1])["rootflags"]
             found = status(guest)
@@ -66,24 +67,30 @@ def test_with_a_password_and_a_trial_waiting_an_old_one_is_picked() -> None:
         with machine.boot() as guest:
             menu = Menu(guest)
             menu.opened()
-            menu.choose(ALL)
+            menu.choose(ALL, "Enter username")
             menu.asked()
             menu.wait(rf"{target}  20..-..-.. \S+ +unproven, armed  run sh -c ")
-            menu.choose(f"{old}  ")
+            menu.choose(f"{old}  ", f"Loading {old}")
+            guest.serial.wait("Command line: ", 120)
             guest.ready()
             guest.run("systemctl start snaproot-recover.service")
             found = status(guest)
             assert (found["booted"], found["base"], found["tries_left"]) == (old, base, 2)
-            said = guest.login()
-            assert f"{old} is running, chosen by hand, to stay here: snaproot rollback." in said
-            assert f"{target} is tried at the next boot. To drop it: snaproot abandon" in said
-            said = guest.run("snaproot -y rollback").output
-            assert f"{target} is given up and deleted: " in said
-            assert f"{old} becomes the base and the default, without a reboot: " in said
+            told(guest, old, target)
             stays(guest, old)
         with off(machine) as disk:
             assert set(disk.environments) == {base, old, entry.ORIGINAL}
         settled(machine, old)
+
+
+def told(guest: Guest, old: str, target: str) -> None:
+    """Assert what is said where a trial waits, and what rollback makes of it."""
+    said = guest.login()
+    assert f"{old} is running, chosen by hand, to stay here: snaproot rollback." in said
+    assert f"{target} is tried at the next boot. To drop it: snaproot abandon" in said
+    said = guest.run("snaproot -y rollback").output
+    assert f"{target} is given up and deleted: " in said
+    assert f"{old} becomes the base and the default, without a reboot: " in said
 
 
 def loader(guest: Guest) -> str:

@@ -1,6 +1,7 @@
 """Somebody in front of GRUB's menu, on the serial line: keys, and the line that is highlighted."""
 
 import hashlib
+import time
 
 from integration.vm.guest import BOOT, Guest
 from integration.vm.stream import Unheard
@@ -9,21 +10,24 @@ from snaproot.bootloader import settings
 ALL = "All boot environments"
 USER, SECRET = "admin", "secret"
 _DOWN, _ENTER = "\x1b[B", "\r"
-_HIGHLIGHTED = r"\*([^*]{40})"
+HIGHLIGHTED = r"\*([^*]{40})"
+_TYPING = 0.2  # seconds between two keys
 _MOST = 80  # keys to one line
 _SLOW = 20.0  # seconds that a key may take on an emulated machine
-_SERIAL = """\
-serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
+_PATIENCE = 6.0  # seconds after which a person presses it again
+_TWICE = 3  # times that they do
+_WAITS = """\
+terminal_input console
+terminal_output console
 set timeout_style=menu
 set timeout=20
 """
+"""The firmware's own console: it is the serial line, and takes keys away from who reads that."""
 
 
 def turned_on(*, guarded: bool = False) -> str:
     """Write settings.cfg as `init` takes it over from a menu on the serial line that waits."""
-    return settings.render(_SERIAL + (guard() if guarded else ""))
+    return settings.render(_WAITS + (guard() if guarded else ""))
 
 
 def guard() -> str:
@@ -44,26 +48,25 @@ class Menu:
     def opened(self) -> None:
         """Wait until it is there, and stop its clock."""
         self._serial.wait(ALL, BOOT, self._since)
-        self._press(_DOWN)
+        self._press(_DOWN, HIGHLIGHTED)
 
-    def choose(self, title: str) -> None:
-        """Go down to the line that begins so, and take it."""
-        highlighted = ""
+    def choose(self, title: str, then: str) -> None:
+        """Go down to the line that begins so, and take it; `then` is what is shown next."""
         for _ in range(_MOST):
-            highlighted = self._serial.wait(_HIGHLIGHTED, _SLOW, self._since)[1]
+            highlighted = self._serial.wait(HIGHLIGHTED, _SLOW, self._since)[1]
             if highlighted.startswith(title):
-                self._press(_ENTER)
+                self._press(_ENTER, then)
                 return
-            self._press(_DOWN)
-        raise Unheard(f"{title!r} was not highlighted, the last was {highlighted!r}")
+            self._press(_DOWN, HIGHLIGHTED)
+        raise Unheard(f"{title!r} was not highlighted: {self.screen}")
 
     def asked(self, user: str = USER, password: str = SECRET) -> None:
         """Wait until a user and a password are asked for, and type them."""
         for question, answer in (("Enter username", user), ("Enter password", password)):
             self._serial.wait(question, _SLOW, self._since)
-            for key in answer:
+            for key in f"{answer}{_ENTER}":
                 self._serial.say(key)
-            self._press(_ENTER)
+                time.sleep(_TYPING)
 
     def wait(self, pattern: str) -> None:
         """Wait until something was shown since the last key."""
@@ -74,6 +77,15 @@ class Menu:
         """Return what was shown since the last key."""
         return self._serial.text(self._since)
 
-    def _press(self, key: str) -> None:
+    def _press(self, key: str, shown: str) -> None:
+        """Press a key until something new is shown."""
         self._since = self._serial.now
-        self._serial.say(key)
+        for left in reversed(range(_TWICE)):
+            self._serial.say(key)
+            try:
+                self._serial.wait(shown, _PATIENCE, self._since)
+            except Unheard:
+                if not left:
+                    raise
+            else:
+                return
