@@ -26,6 +26,7 @@ from snaproot.health.settings import (
     bad_url,
 )
 from snaproot.retention import Policy
+from snaproot.window import bad_window
 
 DIRECTORIES = (Path("/usr/lib/snaproot"), Path("/run/snaproot"), Path("/etc/snaproot"))
 NAME = "snaproot.toml"
@@ -58,6 +59,14 @@ class Backend(StrEnum):
     AUTO = "auto"
     GRUB = "grub"
     POINTER = "pointer"
+
+
+class Action(StrEnum):
+    """How far an upgrade in the background goes by itself."""
+
+    STAGE = "stage"
+    ARM = "arm"
+    REBOOT = "reboot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,18 @@ class SpaceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BackgroundSettings:
+    """[background]: what snaproot-upgrade.service does, where its timer is enabled.
+
+    `reboot` arms, too, and reboots in the `window` of local time, said `warning_minutes` before.
+    """
+
+    action: Action = Action.STAGE
+    window: str = "03:00-05:00"
+    warning_minutes: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked."""
 
@@ -105,6 +126,7 @@ class Config:
     retention: Policy = field(default_factory=Policy)
     space: SpaceSettings = field(default_factory=SpaceSettings)
     health: Health = field(default_factory=Health)
+    background: BackgroundSettings = field(default_factory=BackgroundSettings)
 
 
 _BOUNDS: Mapping[Key, tuple[int, int]] = {
@@ -114,6 +136,7 @@ _BOUNDS: Mapping[Key, tuple[int, int]] = {
     ("retention", "total"): (1, 1000),
     ("retention", "max_age_days"): (0, 36500),
     ("space", "reserve_mib"): (0, 1 << 30),
+    ("background", "warning_minutes"): (1, 60),
     ("health", "deadline_seconds"): (1, 24 * 3600),
     ("health", "parallel"): (1, 64),
     ("health", "disk", "free_mib"): (0, 1 << 30),
@@ -128,6 +151,7 @@ _BOUNDS: Mapping[Key, tuple[int, int]] = {
     },
 }
 _FORMS: Mapping[Key, Form] = {
+    ("background", "window"): bad_window,
     ("health", "services", "required_units"): bad_unit,
     ("health", "disk", "paths"): bad_path,
     ("health", "network", "names"): bad_name,

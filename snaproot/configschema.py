@@ -19,7 +19,7 @@ from snaproot.errors import ConfigError
 Key = tuple[str, ...]
 
 Form = Callable[[str], str]
-"""Says what a text in a list should be, as the end of a sentence; empty if it is that."""
+"""Says what a text should be, as the end of a sentence; empty if it is that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Schema:
-    """The keys there are, their types, numbers' bounds, and the form of the texts in lists."""
+    """The keys there are, their types, numbers' bounds, and the form of texts, in lists or not."""
 
     root: type
     bounds: Mapping[Key, tuple[int, int]]
@@ -89,6 +89,8 @@ class Schema:
             return _truth(key, setting)
         if kind is int:
             return _number(key, setting, self.bounds[key])
+        if kind is str:
+            return _text(key, setting, self.forms[key])
         if get_origin(kind) is tuple:
             return _texts(key, setting, self.forms[key])
         return _choice(key, setting, cast("type[StrEnum]", kind))
@@ -157,6 +159,14 @@ def _number(key: Key, setting: Setting, bounds: tuple[int, int]) -> int:
         what = f"{_name(key)} is {_shown(value)}, but is a number from {least} to {most}"
         raise _error(key, setting, what, "")
     return value
+
+
+def _text(key: Key, setting: Setting, form: Form) -> str:
+    value = setting.value
+    wanted = form(value) if isinstance(value, str) else "is a text"
+    if wanted:
+        raise _error(key, setting, f"{_name(key)} is {_shown(value)}, but {wanted}", "")
+    return cast("str", value)
 
 
 def _texts(key: Key, setting: Setting, form: Form) -> tuple[str, ...]:

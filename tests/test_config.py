@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from snaproot.config import (
     DIRECTORIES,
+    Action,
     Backend,
+    BackgroundSettings,
     BootloaderSettings,
     Conffiles,
     Config,
@@ -66,6 +68,10 @@ tcp = ["db.example.org:5432", "[::1]:22"]
 http = ["https://example.org/healthz?x=1", "http://127.0.0.1:8080"]
 [health.scripts]
 retries = 3
+[background]
+action = "reboot"
+window = "23:30-01:00"
+warning_minutes = 1
 """
 
 
@@ -114,6 +120,7 @@ def test_every_setting_is_read() -> None:
             ),
             scripts=Scripts(retries=3),
         ),
+        background=BackgroundSettings(Action.REBOOT, "23:30-01:00", warning_minutes=1),
     )
 
 
@@ -163,6 +170,9 @@ def test_later_files_win_key_by_key() -> None:
         ("health.services.required_units = ['ssh']\n", 1, "like ssh.service", ""),
         ("[health.network]\nnames = [\n'a b']\n", 2, "is a host name", ""),
         ("[health.network]\ntcp = ['::1:22']\n", 2, "an IPv6 address in brackets", ""),
+        ("[background]\naction = 'reboots'\n", 2, 'is "reboots", but is "stage" or', "reboot?"),
+        ("[background]\nwindow = '3-5'\n", 2, 'window is "3-5", but is two times of day', ""),
+        ("[background]\nwindow = 3\n", 2, "window is 3, but is a text", ""),
         ("[trial\ntries = 1\n", 1, "expected ']'", ""),
         ("[trial]\ntries = \n", 2, "invalid value", ""),
         ("[trial]\ntries = 'x\n", 2, "", ""),

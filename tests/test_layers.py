@@ -34,7 +34,7 @@ PURE = (
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
     *("grubdefaults.py", "wording.py", "finding.py", "machine/facts.py", "machine/judged.py"),
-    "menu.py",
+    *("menu.py", "window.py"),
 )
 IMPURE = (
     *("asyncio", "ctypes", "fcntl", "glob", "io", "mmap", "os", "random", "secrets", "shutil"),
