@@ -41,6 +41,14 @@ class Refused(SnaprootError):
     exit_code = ExitCode.REFUSED
 
 
+class RevertedBefore(Refused):
+    """The same content was reverted on a verdict; `content` is its digest."""
+
+    def __init__(self, message: str, *, content: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.content = content
+
+
 class NotAdopted(Refused):
     """No system of snaproot's; its package may be installed on any other."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snaproot import durable, formats
 from snaproot.environment import Environment, PackageChange
-from snaproot.errors import NeedsRecovery, Refused
+from snaproot.errors import NeedsRecovery, RevertedBefore
 from snaproot.hashing import sha256
 
 FORMAT = 1
@@ -59,12 +59,13 @@ class Quarantined:
             durable.write(self.path, render((*known, new)[-_KEPT:]), mode=0o644)
 
     def refuse(self, content: str) -> None:
-        """Raise Refused if this content was reverted."""
+        """Raise RevertedBefore if this content was reverted."""
         for one in self.load():
             if one.content == content:
-                raise Refused(
+                raise RevertedBefore(
                     f"these very package versions were reverted, as {one.target}: {one.reason}; "
                     "nothing was changed",
+                    content=content,
                     hint="wait until an update differs, or try it again with --retry",
                 )
 

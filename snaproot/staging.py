@@ -44,8 +44,12 @@ class Staging:
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
-        self._refuse_reverted(quarantine.digest(self._since_base(plan.changes)))
+        self._refuse_reverted(self.content(plan))
         return plan
+
+    def content(self, plan: Plan) -> str:
+        """Name what the base would get by a plan, as the quarantine does."""
+        return quarantine.digest(self._since_base(plan.changes))
 
     def check_space(self, plan: Plan) -> None:
         """Refuse before anything is written, if the plan and the reserve do not fit."""
