@@ -40,6 +40,8 @@ def lines(seen: Overview) -> Iterator[str]:
     last = seen.verdict
     if last is not None and last.result != Result.GOOD and not pending:
         yield f"{last.target} was reverted: {last.reason}"
+    if seen.failure:
+        yield f"upgrade in the background: {seen.failure.said}"
 
 
 def _whereabouts(seen: Overview) -> Iterator[str]:

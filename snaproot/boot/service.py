@@ -1,7 +1,8 @@
 """The verbs of the units: each is one step of a boot, or of its end.
 
 `shared` runs in a root that is being adopted, `recover` in every boot, `additions`, `health`,
-`promote` and `reject` in a trial, `shutdown` when a machine goes down in an orderly way.
+`promote` and `reject` in a trial, `shutdown` when a machine goes down in an orderly way, `window`
+when it may reboot by itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from snaproot import system as systems
+from snaproot.boot.reboots import Reboots, reboots_itself, target_of
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
 from snaproot.errors import ExitCode, NotAdopted, SnaprootError
@@ -27,7 +29,8 @@ FAILED = RUN / "failed"
 JUDGED = RUN / "judged"
 """There once a bad verdict is recorded and the counter spent: nothing is left but to reboot."""
 
-_WAIT = {"health": 300.0, "promote": 240.0, "recover": 240.0}  # seconds; less than the unit has
+_WAIT = {"health": 300.0, "promote": 240.0, "recover": 240.0, "window": 600.0}
+"""Seconds; less than the unit has."""
 _SHORT_WAIT = 20.0
 
 Verb = Callable[[Notice], int]
@@ -130,6 +133,24 @@ def shutdown(tell: Notice) -> int:
     return ExitCode.DONE
 
 
+def window(tell: Notice) -> int:
+    """Reboot into what is armed, if this is still wanted, and the time for it.
+
+    The lock is waited for, and kept while the reboot is announced: nobody's work is cut short, and
+    what is abandoned later calls the reboot off.
+    """
+    with _adopted(tell) as system:
+        if system is None:
+            return ExitCode.DONE
+        with _locked(system, "window"):
+            target = target_of(system)
+            if not target or not reboots_itself(system):
+                tell("nothing is armed, or it is not to be rebooted into: no reboot")
+                return ExitCode.DONE
+            tell(Reboots().in_window(system.config.background, target, systems.now()))
+    return ExitCode.DONE
+
+
 VERBS: Mapping[str, Verb] = {
     "shared": shared,
     "recover": recover,
@@ -138,6 +159,7 @@ VERBS: Mapping[str, Verb] = {
     "promote": promote,
     "reject": reject,
     "shutdown": shutdown,
+    "window": window,
 }
 
 
