@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snaproot import durable, verdicts
+from snaproot.backoff import Failure, Notebook
 from snaproot.bootloader import Capability
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, NewerFormat, SnaprootError
@@ -25,7 +26,7 @@ class Overview:
 
     `edits` are those of the parent's `/etc` that the pending target lacks, `verdict` is the last
     one, `left_behind` what reverted targets had put below `/var`, `unfinished` what is left of an
-    adoption.
+    adoption, `failure` what the background upgrade waits to try again.
     """
 
     environments: Sequence[Environment]
@@ -41,6 +42,7 @@ class Overview:
     verdict: Verdict | None = None
     left_behind: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unfinished: str = ""
+    failure: Failure | None = None
 
     @property
     def pending(self) -> Deployment | None:
@@ -122,6 +124,7 @@ def _look(system: System) -> Overview:
         verdict=verdicts.last(system.log),
         left_behind=_left_behind(system, environments),
         unfinished=_unfinished(system, record),
+        failure=_failure(system),
     )
 
 
@@ -159,6 +162,14 @@ def _left_behind(
         return {}
     good = {one.target for one in verdicts.read(system.log).verdicts if one.result == Result.GOOD}
     return {id: sorted(system.applied.files(id)) for id in sorted(gone - good)}
+
+
+def _failure(system: System) -> Failure | None:
+    """Read what the background upgrade remembers; where it cannot be read, its next run says so."""
+    try:
+        return Notebook(system.records.directory).load().failure
+    except NeedsRecovery:
+        return None
 
 
 def _age(one: Environment) -> tuple[bool, str]:

@@ -2,13 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from snaproot import __version__
 from snaproot.errors import Busy, ExitCode
@@ -127,25 +128,42 @@ _COMMON = inspect.signature(_common, eval_str=True).parameters
 
 
 def verb(
-    *examples: str, name: str = "", alias: str = "", group: str = "", verbatim: bool = False
+    *examples: str,
+    name: str = "",
+    alias: str = "",
+    group: str = "",
+    verbatim: bool = False,
+    bare: Mapping[str, str] | None = None,
 ) -> Callable[[Verb], Verb]:
     """Make a function a verb: its first parameter is the `Call`, its docstring the help.
 
     `verbatim` passes every word after the first one on, options included. `group` is the word
-    before it, made known by `grouped`.
+    before it, made known by `grouped`. `bare` has the values of options that may stand without.
     """
 
     def register(function: Verb) -> Verb:
         help = _help(inspect.cleandoc(function.__doc__ or ""), examples)
         settings = {"allow_interspersed_args": not verbatim}
         home = _groups[group] if group else app
-        add = functools.partial(home.command, help=help, context_settings=settings)
+        kind = _with_bare(bare) if bare else None
+        add = functools.partial(home.command, cls=kind, help=help, context_settings=settings)
         add(name or function.__name__)(_with_common(function))
         if alias:
             add(alias, hidden=True)(_with_common(function))
         return function
 
     return register
+
+
+def _with_bare(bare: Mapping[str, str]) -> type[TyperCommand]:
+    """Let options stand without their `=VALUE`: typer's own are flags, or take the next word."""
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's
+            said = [f"{word}={bare[word]}" if word in bare else word for word in args]
+            return super().parse_args(ctx, said)
+
+    return Command
 
 
 def _with_common(function: Verb) -> Callable[..., ExitCode | None]:

@@ -155,6 +155,8 @@ def _history(seen: "Overview") -> "Iterator[tuple[str, str]]":
         yield "edits", _edits(seen)
     if seen.verdict:
         yield "verdict", _verdict(seen.verdict)
+    if seen.failure:
+        yield "background", seen.failure.said
     for id, paths in seen.left_behind.items():
         yield "kept", f"{some(paths)}: added by {id}, which is gone; services may have used it"
 

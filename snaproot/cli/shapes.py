@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from snaproot.backoff import Failure
 from snaproot.environment import Environment, PackageChange
 from snaproot.filesystem import PathChange
 from snaproot.health import Probe
@@ -79,6 +80,7 @@ def status(seen: Overview) -> Shape:
         "verdict": verdict(seen.verdict),
         "edits": paths(seen.edits),
         "left_behind": {id: list(files) for id, files in seen.left_behind.items()},
+        "background": background(seen.failure),
         **listing(seen, None),
     }
 
@@ -94,6 +96,18 @@ def verdict(last: Verdict | None) -> Shape | None:
         "result": last.result,
         "by": last.by,
         "reason": last.reason or None,
+    }
+
+
+def background(failure: Failure | None) -> Shape | None:
+    """Describe what failed in the background, and when it is tried again."""
+    if failure is None:
+        return None
+    return {
+        "times": failure.times,
+        "last": failure.last.isoformat(),
+        "again": failure.again.isoformat(),
+        "reason": failure.reason,
     }
 
 

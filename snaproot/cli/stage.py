@@ -12,6 +12,7 @@ from snaproot.errors import UsageError
 from snaproot.output import Output, size
 
 if TYPE_CHECKING:
+    from snaproot.errors import NothingToDo
     from snaproot.packages import Plan
     from snaproot.staging import Staging
     from snaproot.state import Deployment
@@ -27,7 +28,20 @@ Retry = Annotated[
     bool, typer.Option("--retry", help="Try again what was reverted on a verdict before.")
 ]
 Reboot = Annotated[bool, typer.Option("--reboot", help="Reboot into it when it is ready.")]
+RebootAt = Annotated[
+    str | None,
+    typer.Option(
+        "--reboot",
+        metavar="[=TIME]",
+        help="Reboot into it when it is ready, or at TIME: HH:MM or +MINUTES (shutdown(8)).",
+    ),
+]
+InBackground = Annotated[
+    bool,
+    typer.Option("--background", help="Do what [background] says, as snaproot-upgrade.timer does."),
+]
 
+_NOW = "now"
 _SHELL = (
     *("/bin/sh", "-c"),
     # Debian's prompt shows this word, so that nobody takes the copy for the running system.
@@ -39,25 +53,35 @@ _SHELL = (
     "snaproot upgrade",
     "snaproot upgrade -n",
     "snaproot upgrade -y --reboot",
+    "snaproot upgrade -y --reboot=04:00",
     "snaproot upgrade --stage-only",
     alias="update",
+    bare={"--reboot": _NOW},
 )
 def upgrade(
     call: Call,
+    *,
     stage_only: StageOnly = False,
-    reboot: Reboot = False,
+    reboot: RebootAt = None,
     retry: Retry = False,
+    background: InBackground = False,
     dry_run: DryRun = False,
 ) -> None:
     """Upgrade all packages, in a new boot environment. Also: update.
 
     The running system is not touched: the upgrade goes into a copy, which the next boot tries.
     A second upgrade before that boot builds on the first. Ends 77 if everything is up to date, 3
-    for the very versions that a trial before has failed with.
+    for the very versions that a trial before has failed with. In the background nobody is asked,
+    and 77 also means that something is pending, or that the same update was reverted or failed.
     """
+    from snaproot.backoff import Notebook
     from snaproot.staging import Staging
     from snaproot.state import Kind
 
+    if background:
+        _refuse_beside_background(stage_only or retry or dry_run or reboot is not None)
+        _in_background(call)
+        return
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, "upgrade") as system:
         staging = Staging(system, retry=retry)
@@ -72,8 +96,9 @@ def upgrade(
             staging.download(report)
             build = staging.upgrade(report)
             made = system.transaction.stage(Kind.UPGRADE, build, arm=not stage_only)
+        Notebook(system.records.directory).forget_failure()
         _show(call.output, plan=plan, made=made, system=system)
-    _reboot_if(reboot)
+    _reboot_at(call.output, reboot, made.target)
 
 
 @verb(
@@ -146,7 +171,51 @@ def _opened(call: Call, what: str) -> "Iterator[System]":
         yield system
 
 
-def _check_reboot(call: Call, *, stage_only: bool, reboot: bool) -> None:
+def _in_background(call: Call) -> None:
+    """Upgrade as configured; where a window is configured, too, let the machine wait for it."""
+    from snaproot.boot.reboots import Reboots, reboots_itself, target_of
+    from snaproot.system import now
+
+    with _opened(call, "upgrade --background") as system:
+        nothing = _upgraded(call, system)
+        target, settings = target_of(system), system.config.background
+        waits = bool(target) and reboots_itself(system)
+    if waits:
+        call.output.notice(Reboots().in_window(settings, target, now()))
+    if nothing is not None:
+        raise nothing
+
+
+def _upgraded(call: Call, system: "System") -> "NothingToDo | None":
+    from snaproot.background import Background
+    from snaproot.errors import NothingToDo
+
+    with call.output.progress() as report, _kept(system):
+        try:
+            made = Background(system, report).upgrade()
+        except NothingToDo as nothing:
+            return nothing
+    _show(call.output, plan=made.plan, made=made.deployment, system=system)
+    return None
+
+
+def _refuse_beside_background(other: bool) -> None:
+    if other:
+        raise UsageError(
+            "--background does what is configured, and takes none of the other options; "
+            "nothing was changed",
+            hint="[background] in snaproot.toml says what it does",
+        )
+
+
+def _check_reboot(call: Call, *, stage_only: bool, reboot: bool | str | None) -> None:
+    from snaproot.window import bad_time
+
+    if isinstance(reboot, str) and (wanted := bad_time(reboot)):
+        raise UsageError(
+            f"--reboot={reboot}: a time {wanted}; nothing was changed",
+            hint="snaproot upgrade --reboot=04:00",
+        )
     if reboot and (stage_only or call.sysroot):
         what = "--stage-only" if stage_only else "--sysroot"
         raise UsageError(
@@ -220,6 +289,17 @@ def _print_outlook(
     loader, tries = system.bootloader.capability(), system.config.trial.tries
     for line in Outlook(made, loader, tries, system.running, system.reverts).lines():
         output.paragraph(line)
+
+
+def _reboot_at(output: Output, time: str | None, target: str) -> None:
+    """Reboot at once, or let systemd do it at a time: users see that, and can call it off."""
+    if time is None or time == _NOW:
+        _reboot_if(time is not None)
+        return
+    from snaproot.boot.reboots import Reboots
+
+    Reboots().at(time, target)
+    output.notice(f"the reboot is scheduled ({time}); to call it off: shutdown -c")
 
 
 def _reboot_if(wanted: bool) -> None:

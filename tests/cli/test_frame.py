@@ -49,6 +49,12 @@ def test_the_version() -> None:
         (["diff"], "missing argument 'A'", "see snaproot diff --help"),
         (["status", "--wait", "long"], "invalid value for '--wait'", "see snaproot status --help"),
         (["upgrade", "--reboot", "--stage-only"], "--reboot cannot go with", "leave one"),
+        (["upgrade", "--reboot=04:00", "--stage-only"], "--reboot cannot go with", "leave one"),
+        (["upgrade", "--reboot=4:00"], "--reboot=4:00: a time is HH:MM", "snaproot upgrade"),
+        (["upgrade", "--reboot="], "--reboot=: a time is HH:MM", "snaproot upgrade"),
+        (["upgrade", "--reboot", "04:00"], "got unexpected extra", "see snaproot upgrade"),
+        (["upgrade", "--background", "--reboot"], "--background does what is", "[background]"),
+        (["upgrade", "--background", "-n"], "--background does what is", "[background]"),
     ],
 )
 def test_wrong_words_are_one_line_a_hint_and_2(words: list[str], message: str, hint: str) -> None:
@@ -118,6 +124,24 @@ def test_run_leaves_the_words_of_its_command_alone() -> None:
     done = snaproot("--sysroot", NOWHERE, "run", "ls", "--help", "--version", "--no-such-option")
     assert done.stdout == ""
     assert "no such option" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["upgrade", "--reboot"],
+        ["upgrade", "--reboot=04:00"],
+        ["update", "-y", "--reboot=+10"],
+        ["upgrade", "--reboot", "-y"],
+        ["run", "--reboot", "true"],
+        ["shell", "--reboot"],
+    ],
+)
+def test_a_reboot_is_asked_for_with_a_time_or_without(words: list[str]) -> None:
+    """Understood as a wish to reboot, which another machine's disk cannot have."""
+    done = snaproot("--sysroot", NOWHERE, *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("snaproot: --reboot cannot go with --sysroot")
 
 
 @pytest.mark.parametrize("verb", VERBS)

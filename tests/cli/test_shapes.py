@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import snaproot.cli
+from snaproot.backoff import Failure
+from snaproot.boot import login
 from snaproot.bootloader import Capability
 from snaproot.cli import shapes
 from snaproot.environment import Environment, PackageChange, Standing
@@ -67,6 +69,18 @@ SEEN = Overview(
 )
 
 
+def test_what_failed_in_the_background() -> None:
+    last = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    failure = Failure("c1", 2, last, "apt-get exited 100")
+    assert shapes.background(failure) == {
+        "times": 2,
+        "last": "2026-01-02T03:04:05+00:00",
+        "again": "2026-01-02T15:04:05+00:00",
+        "reason": "apt-get exited 100",
+    }
+    assert "failed 2 times in a row" in [*login.lines(replace(SEEN, failure=failure))][-1]
+
+
 def test_status() -> None:
     assert shapes.status(SEEN) == {
         "restricted": False,
@@ -106,6 +120,7 @@ def test_status() -> None:
         },
         "edits": [{"path": "/etc/motd", "change": "changed"}],
         "left_behind": {"b0": ["/var/lib/app"]},
+        "background": None,
         "environments": [
             {
                 "id": "b1",
