@@ -106,8 +106,12 @@ def target_of(system: System) -> str:
 
 
 def reboots_itself(system: System) -> bool:
-    """Tell whether this machine reboots by itself into what is armed, in its window."""
-    return system.running and system.config.background.action is Action.REBOOT
+    """Tell whether this machine reboots by itself into what is armed, in its window.
+
+    Not where the loader counts no boots: a trial that nobody watches might not come back.
+    """
+    wanted = system.config.background.action is Action.REBOOT
+    return system.running and wanted and system.bootloader.capability().counts
 
 
 @contextmanager

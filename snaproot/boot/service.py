@@ -143,6 +143,8 @@ def window(tell: Notice) -> int:
         if system is None:
             return ExitCode.DONE
         with _locked(system, "window"):
+            system.transaction.recover()
+            renew(system)
             target = target_of(system)
             if not target or not reboots_itself(system):
                 tell("nothing is armed, or it is not to be rebooted into: no reboot")
