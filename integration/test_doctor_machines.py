@@ -1,6 +1,7 @@
 """`doctor` on stock Debian that runs: a real firmware's variables, a real ESP, a real kernel."""
 
 import json
+import re
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_stock_machine_is_told_what_it_is_like_before_its_adoption() -> None:
 
         guest.run("cp /boot/efi/EFI/debian/shimx64.efi /boot/efi/EFI/debian/grubx64.efi")
         told = [one["what"] for one in _doctor(guest) if one["subject"] == "loader"]
-        assert any("EFI/debian/grubx64.efi on the ESP has 15." in one for one in told), told
+        assert re.search(r"grubx64\.efi on the ESP has \d\S+, .* package 2\.", told[0]), told
 
         _moved_elsewhere(guest)
         guest.off()
