@@ -161,6 +161,22 @@ def test_everything_that_init_would_refuse_is_told_at_once(bench: Bench) -> None
     assert lines[-1] == "3 to be settled."
 
 
+@pytest.mark.parametrize(
+    ("more", "esp", "says"),
+    [
+        ("umount sys/firmware", "/esp", "started by BIOS"),
+        ("mount -t tmpfs none boot", "/esp", "/boot is a filesystem of its own"),
+        ("echo lxc > run/systemd/container", "/esp", "a container (lxc)"),
+        ("mount -t tmpfs none boot/efi", "/boot/efi", "/boot/efi is tmpfs"),
+        ("", "", "no EFI system partition is mounted"),
+    ],
+)
+def test_init_refuses_it_alike(bench: Bench, more: str, esp: str, says: str) -> None:
+    machine = bench.booted(*(("--esp", esp) if esp else ()), more=more)
+    assert says in machine.refused("init", "-y", status=3)
+    assert not bench.disk.snaproot.exists()
+
+
 def test_an_esp_that_is_nowhere_is_refused(bench: Bench) -> None:
     (found,) = bad(bench.doctor(status=3))
     assert "no EFI system partition is mounted" in found.what

@@ -121,8 +121,8 @@ def _tools(system: System, seen: Overview) -> Iterator[Finding]:
 
 def _stub(system: System) -> Iterator[Finding]:
     """Say where GRUB no longer gets to the loader's home, whatever that would do."""
-    where = "" if system.running else f" --sysroot {system.top} --esp {system.esp}"
-    hint = f"snaproot{where} init leads it back"
+    where = "" if system.running else f" --sysroot {system.top}"
+    hint = f"snaproot{where} --esp {system.esp} init leads it back, with the ESP mounted there"
     try:
         if not system.led_home:
             what = (

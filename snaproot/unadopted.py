@@ -49,7 +49,7 @@ def _layout(sysroot: Path | None, esp: Path | None) -> Iterator[Finding]:
     """Plan the adoption, and say what comes of that."""
     try:
         with top_level(sysroot) as top:
-            found = adoption.survey(top, esp=esp)
+            found = adoption.survey(top, esp=esp, booted=Path("/") if esp and not sysroot else None)
             plan = adoption.plan(found, next_id("b", [], datetime.now(UTC)))
     except Refused as error:
         yield Finding(Level.BAD, "layout", str(error).removesuffix(UNCHANGED), error.hint)
