@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snaproot.health import Finding, Outcome, Probe
@@ -30,7 +30,7 @@ UNITS = {
 
 def main() -> None:
     """Play every case once."""
-    _start()
+    start(UNITS)
     cases = {
         "nothing failed": _asked(lambda: nothing_new_failed(list, 5)),
         "not started": _up("good.service"),
@@ -72,20 +72,22 @@ def _systemctl(*words: str) -> None:
     run(["systemctl", *words], check=False)
 
 
-def _start() -> None:
-    """Start a manager in a /run of our own, and wait for it."""
+def start(services: Mapping[str, str], programs: Sequence[str] = ("systemctl",)) -> None:
+    """Start a manager of these services in a /run of our own, let programs ask it, and wait."""
     run(["mount", "--make-rprivate", "/"])
     run(["mount", "-t", "tmpfs", "tmpfs", "/run"])
     Path("/run/systemd/system").mkdir(parents=True)  # what says that systemd runs
     units = RUN / "systemd/user"
     units.mkdir(parents=True)
-    for name, text in UNITS.items():
+    for name, text in services.items():
         (units / f"{name}.service").write_text(f"[Service]\n{text}\n")
-    program = Path("/run/bin/systemctl")
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nXDG_RUNTIME_DIR={RUN} exec /usr/bin/systemctl --user "$@"\n')
-    program.chmod(0o755)
-    os.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    place = Path("/run/bin")
+    place.mkdir()
+    for name in programs:
+        script = f'#!/bin/sh\nXDG_RUNTIME_DIR={RUN} exec /usr/bin/{name} --user "$@"\n'
+        (place / name).write_text(script)
+        (place / name).chmod(0o755)
+    os.environ["PATH"] = f"{place}:{os.environ['PATH']}"
     manager = ["/lib/systemd/systemd", "--user", "--unit=basic.target"]
     environment = {"XDG_RUNTIME_DIR": str(RUN), "HOME": "/root", "PATH": os.environ["PATH"]}
     subprocess.Popen(manager, env=environment, stdout=sys.stderr)

@@ -1,7 +1,9 @@
 """The boot side without a boot: the generator under dash, the units as systemd reads them."""
 
+import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +116,19 @@ def test_systemd_finds_nothing_wrong_with_the_units(root: Path) -> None:
     done = run([*inside, *mounts, *verify], check=False)
     ours = [line for line in (done.output + done.errors).splitlines() if "snaproot" in line]
     assert (done.status, ours) == (0, [])
+
+
+def test_a_window_is_waited_for_under_a_real_systemd() -> None:
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
+    done = run([*alone, sys.executable, "-m", "integration.waiting"])
+    assert json.loads(done.output) == {
+        "first": True,
+        "another": True,
+        "called off": True,
+        "over": True,
+        "after that": True,
+        "waits again by itself": True,
+    }
 
 
 def test_the_package_enables_what_finishes_interrupted_deployments(root: Path) -> None:
