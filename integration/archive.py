@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from integration.repack import repacked
 from snaproot.run import Completed, run
 
 SUITE = "demo"
@@ -52,6 +53,15 @@ class Archive:
         for name in names:
             self._rebuild(name, revision, recipe or RECIPES[name])
         self._sign("archive")
+
+    def repack(self, root: Path, *sources: str, revision: int = 1) -> list[str]:
+        """Add all installed packages of some source packages, with higher versions."""
+        pool, work = self.directory / "pool", self.keys.parent / "trees"
+        pool.mkdir(exist_ok=True)
+        work.mkdir()
+        names = repacked(root, sources, pool, work, f"+demo{revision}")
+        self._sign("archive")
+        return names
 
     def withdraw(self, *names: str) -> None:
         """Take packages out again, and sign the index anew."""
