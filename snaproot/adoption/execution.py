@@ -128,6 +128,7 @@ def note(plan: AdoptionPlan, top: Path, *, unfinished: str = "") -> Note:
         os=plan.os,
         default=binding.default_id(top),
         findings=plan.findings,
+        masked=plan.masked,
     )
 
 

@@ -16,7 +16,10 @@ from snaproot.filesystem.btrfs.layout import Layout
 
 FORMAT = 1
 NAME = "adoption.json"
-_KNOWN = ("format", "id", "unfinished", "root", "os", "default", "findings", "writable", "shared")
+_KNOWN = (
+    *("format", "id", "unfinished", "root", "os", "default", "findings", "masked", "writable"),
+    "shared",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One adoption; `id` is the boot environment that it made, `default` the old default's number.
+    """One adoption; `id` is the boot environment that it made, `default` the old default's number,
+    `masked` the units that it masked.
 
     `unfinished` names a BE that is still to be made the default. `shared` is None once all areas
     are subvolumes of ours. `writable`: the original is to stay what it is, for its own tools.
@@ -41,6 +45,7 @@ class Note:
     os: str
     default: int
     findings: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     unfinished: str = ""
     writable: bool = False
     shared: Shared | None = None
@@ -99,6 +104,7 @@ def _parsed(data: Mapping[str, Any]) -> Note:
         os=str(data["os"]),
         default=int(data["default"]),
         findings=tuple(map(str, data["findings"])),
+        masked=tuple(map(str, data.get("masked", ()))),
         unfinished=str(data["unfinished"]),
         writable=data.get("writable") is True,
         shared=None if shared is None else _shared(shared),

@@ -299,6 +299,9 @@ def _units(root: Path) -> Iterable[str]:
     """Name the units of a root that would write to it."""
     places = ("usr/lib/systemd/system", "lib/systemd/system", "etc/systemd/system")
     for name in _FIGHTING:
+        own = inside(root, f"etc/systemd/system/{name}")[1]
+        if own.is_symlink() and str(own.readlink()) == "/dev/null":
+            continue  # masked already, and not by us
         if any(inside(root, f"{place}/{name}")[0] is Found.OTHER for place in places):
             yield name
 
