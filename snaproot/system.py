@@ -124,10 +124,18 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
 
 
 def is_adopted(top: Path) -> bool:
-    """Tell whether a top level has been adopted."""
+    """Tell whether a top level has been adopted, and has not left since."""
     from snaproot.filesystem.btrfs.layout import Layout
 
-    return Layout(top).snaproot.is_dir()
+    return Layout(top).snaproot.is_dir() and not has_left(top)
+
+
+def has_left(top: Path) -> bool:
+    """Tell whether a top level was left, and holds what that left over."""
+    from snaproot.filesystem.btrfs.layout import Layout
+    from snaproot.leaving.note import has_left
+
+    return has_left(Layout(top).record)
 
 
 @contextmanager
@@ -170,6 +178,11 @@ def _check_adopted(top: Path, *, running: bool) -> None:
     if is_adopted(top):
         return
     what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
+    if has_left(top):
+        raise NotAdopted(
+            f"{what} has left snaproot: it is not adopted any more; nothing was changed",
+            hint=f"once it has booted, snaproot {where}deinit removes what is left over",
+        )
     raise NotAdopted(
         f"{what} is not adopted; nothing was changed",
         hint=f"to see what adopting it would do: snaproot {where}init -n",

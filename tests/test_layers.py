@@ -45,6 +45,7 @@ IMPURE = (
 WIRING = (
     *("system.py", "filesystem/btrfs/", "filesystem/zfs.py", "bootloader/", "packages/"),
     "adoption/",  # its Btrfs half makes the layout that the backend then finds
+    "leaving/",  # and this unmakes it
     "unprivileged.py",  # names what the kernel shows to anybody, by the pure half of the layout
 )
 TALKERS = ("output.py", "cli/", "__main__.py", "boot/__main__.py")

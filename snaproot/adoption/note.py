@@ -33,9 +33,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One adoption; `id` is the boot environment that it made, `default` the old default's number,
-    `masked` the units that it masked.
+    """One adoption; `id` is the boot environment that it made, `default` the old default's number.
 
+    `masked` are units of systemd's that had not been masked before.
     `unfinished` names a BE that is still to be made the default. `shared` is None once all areas
     are subvolumes of ours. `writable`: the original is to stay what it is, for its own tools.
     """

@@ -100,6 +100,13 @@ def _adopted(top: Path) -> Adopted | None:
             f"{layout.snaproot} is there, but none of snaproot's; nothing was changed",
             hint="move it away",
         )
+    from snaproot.leaving.note import has_left
+
+    if has_left(layout.record):
+        raise Refused(
+            "this system has left snaproot, and not all of that is gone; nothing was changed",
+            hint="snaproot deinit removes what is left over",
+        )
     noted, record = notes.load(layout), Records(layout.record).load()
     if noted is None:
         return Adopted()

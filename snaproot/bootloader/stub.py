@@ -4,6 +4,7 @@ The signed GRUB reads `EFI/<vendor>/grub.cfg`, a stub that leads to the root's o
 It is overwritten in place, last, within one sector: at every moment it is the old one or ours.
 """
 
+import os
 from pathlib import Path
 
 from snaproot import durable
@@ -134,3 +135,28 @@ def _failed(esp: Path, stub: Path, error: Exception) -> SnaprootError:
         "machine starts as before",
         hint=f"is {esp} full, or mounted read-only?",
     )
+
+
+def before(esp: Path, home: Path) -> bytes:
+    """Read what the stub was before the home. Raises Refused where nothing tells."""
+    return _original(find(esp), home)
+
+
+def give_back(esp: Path, content: bytes) -> None:
+    """Let the stub be what it was before the home, in place: the same length, one sector."""
+    stub = find(esp)
+    if _read(stub) != content:
+        durable.overwrite(stub, content)
+    durable.sync_filesystem(esp)
+
+
+def abolish(home: Path) -> None:
+    """Remove a home to which nothing leads any more; gone already is fine."""
+    for place, directories, names in os.walk(home, topdown=False):
+        for name in names:
+            Path(place, name).unlink()
+        for name in directories:
+            Path(place, name).rmdir()
+    if home.is_dir():
+        home.rmdir()
+    durable.sync_filesystem(home.parent if home.parent.is_dir() else home.parent.parent)

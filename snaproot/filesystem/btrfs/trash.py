@@ -59,6 +59,25 @@ def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
         _remove(place, place.lstat().st_dev)
 
 
+def raze(top: Path, place: Path) -> None:
+    """Delete a tree that never was in use, subvolumes in it first; gone already is fine.
+
+    The caller knows that nothing boots from it, and that it is nobody else's.
+    """
+    if not os.path.lexists(place):
+        return
+    found = subvolumes_below(Layout(top), place)
+    for subvolume in found:
+        if subvolume.read_only:
+            binding.set_read_only(top / subvolume.path, read_only=False)
+    for subvolume in reversed(found):
+        binding.delete(top / subvolume.path)
+    with binding.translated(f"remove {place}"):
+        if os.path.lexists(place):
+            _remove(place, place.lstat().st_dev)
+    binding.sync(top)
+
+
 @contextmanager
 def scratch(layout: Layout) -> Iterator[Path]:
     """Lend a directory in the trash: whatever happens, nothing of it stays."""

@@ -1,0 +1,138 @@
+"""Build an ordinary root out of the base, in a place that nobody knows of yet."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from snaproot import booting, durable, grubdefaults, kernels
+from snaproot.adoption import carving
+from snaproot.bootloader import Bootable, entry, settings
+from snaproot.filesystem.btrfs import binding, listing
+from snaproot.filesystem.btrfs.backend import Btrfs
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.cloning import copy_attributes
+from snaproot.inside import Inside
+from snaproot.leaving import menu, table
+from snaproot.leaving.shape import LeavingPlan
+from snaproot.run import run
+
+_UNITS = "etc/systemd/system"
+_PERSISTENT = 0x10 | 0x20 | 0x40 | 0x80
+"""Attributes of chattr(1) that cp(1) does not copy: immutable, append-only, nodump, noatime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Builds the root of one plan; `original` is where the original root is, if it is anywhere."""
+
+    plan: LeavingPlan
+    layout: Layout
+    original: Path
+
+    @property
+    def home(self) -> Path:
+        return self.layout.snaproot / "leaving"
+
+    @property
+    def root(self) -> Path:
+        return self.home / "root"
+
+    def snapshot(self) -> None:
+        """Snapshot the base, and its `/etc` at that moment."""
+        durable.make_directory(self.home)
+        binding.snapshot(self.layout.root(self.plan.base), self.root)
+        binding.snapshot(self.layout.etc(self.plan.base), self._etc, read_only=True)
+
+    def fill_etc(self) -> None:
+        """Make `/etc` a plain directory of the root, its files sharing their data."""
+        etc = self.root / "etc"
+        etc.rmdir()  # what a snapshot leaves of a nested subvolume
+        etc.mkdir()
+        run(["cp", "-a", "--reflink=auto", "--", f"{self._etc}/.", str(etc)])
+        copy_attributes(self._etc, etc)
+        self._change_fstab(etc / "fstab")
+        for unit in self.plan.masked:
+            self._unmask(unit)
+        for held in _flagged(self._etc):
+            place = etc / held.relative_to(self._etc)
+            if os.path.lexists(place):
+                carving.set_flags(place, carving.flags(place) | carving.flags(held) & _PERSISTENT)
+        binding.delete(self._etc)
+
+    def write_menu(self) -> None:
+        """Write a menu for GRUB with which this root boots from its place."""
+        base = listing.existing(self.layout, self.plan.base)
+        inside = Inside(self.root)
+        boots = booting.described(Btrfs(self.layout, None), base)
+        known = [kernel for kernel in kernels.find(inside) if not kernel.fault]
+        chosen = sorted(known, key=lambda kernel: kernel.image != boots.kernel)
+        entries = [entry.described(self._bootable(boots, kernel)) for kernel in chosen]
+        text = menu.render(self._settings(inside), entries)
+        place = self.root / self.plan.menu.lstrip("/") / "grub.cfg"
+        durable.write(place, text.encode(), mode=0o600)
+
+    def _bootable(self, boots: Bootable, kernel: kernels.Kernel) -> Bootable:
+        before = f"subvol={self.layout.inside(self.layout.root(self.plan.base))}"
+        moved = (word.replace(before, f"subvol={self.plan.place}") for word in boots.arguments)
+        return replace(
+            boots,
+            title=f"Linux {kernel.release}",
+            prefix=f"/{self.plan.place}",
+            kernel=kernel.image,
+            initramfs=kernel.initramfs,
+            arguments=tuple(moved),
+        )
+
+    def _settings(self, inside: Inside) -> str:
+        """Keep console and password of the menu that the root has: it is the original's."""
+        places = [f"{self.plan.menu}/{name}.cfg" for name in ("grub", "custom")]
+        *texts, default = (_text(inside, place) for place in (*places, grubdefaults.FILES))
+        return settings.render("".join(texts), default)
+
+    def _change_fstab(self, path: Path) -> None:
+        if path.is_file():
+            rewrite(path, table.rooted(read(path), self.plan.place))
+
+    def _unmask(self, unit: str) -> None:
+        """Take our link away, and put back what the original has in its place."""
+        place, before = self.root / _UNITS / unit, self.original / _UNITS / unit
+        if place.is_symlink() and str(place.readlink()) == "/dev/null":
+            place.unlink()
+            if before.is_file() and not before.is_symlink():
+                run(["cp", "-a", "--", str(before), str(place)])
+
+    @property
+    def _etc(self) -> Path:
+        return self.home / "etc"
+
+
+def read(fstab: Path) -> str:
+    """Read a table; of any bytes, for it is kept but for the lines that change."""
+    return fstab.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def rewrite(fstab: Path, text: str) -> None:
+    """Replace a table, durably; it keeps owner, mode and what chattr(1) set."""
+    before = fstab.lstat()
+    held = carving.flags(fstab)
+    with carving.unlocked(fstab):
+        content = text.encode(errors="surrogateescape")
+        durable.write(fstab, content, mode=before.st_mode & 0o7777)
+        os.chown(fstab, before.st_uid, before.st_gid)
+    carving.set_flags(fstab, held)
+
+
+def _text(inside: Inside, path: str) -> str:
+    if not inside.holds(path):
+        return ""
+    return inside.locate(path).read_text(encoding="utf-8", errors="replace")
+
+
+def _flagged(etc: Path) -> Iterator[Path]:
+    """Find what has such attributes; a directory after what is in it."""
+    for directory, below, names in os.walk(etc, topdown=False):
+        for name in (*names, *below):
+            path = Path(directory, name)
+            if carving.flags(path) & _PERSISTENT:
+                yield path

@@ -1,0 +1,133 @@
+"""Do what a plan says. Until the stub, or without one the default, has moved, all boots as before.
+
+The order, and what boots if the plug is pulled after each step:
+
+1. The root is built where nobody looks (the base boots, through snaproot), menu included.
+2. It is put in its place in one exchange of names (the base).
+3. The default moves (the base, by its own arguments; where the default is all there is: the root).
+4. The stub gets its content back, in one sector (the root).
+5. The note says that this system has left: snaproot takes it for any other from now on.
+6. What is left over goes when it is typed again: until the root was seen to boot, the boot
+   environments are all there, and `source /EFI/snaproot/grub.cfg` in GRUB's shell reaches them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from snaproot import durable
+from snaproot.bootloader import stub
+from snaproot.errors import Refused, SnaprootError
+from snaproot.filesystem.btrfs import binding, trash
+from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.leaving import menu, note
+from snaproot.leaving.building import Builder
+from snaproot.leaving.finishing import Finisher
+from snaproot.leaving.note import Note
+from snaproot.leaving.placing import Placer
+from snaproot.leaving.regenerating import regenerate
+from snaproot.leaving.shape import Facts, LeavingPlan, Way
+
+Step = tuple[str, Callable[[], None]]
+
+
+def execute(plan: LeavingPlan, facts: Facts, top: Path, report: Callable[[str], None]) -> None:
+    """Leave as planned; `report` is told of each step before it is done.
+
+    May be repeated after a cut at any point. Raises SnaprootError where a step fails.
+    """
+    leaver = _Leaver(plan, facts, Layout(top))
+    if plan.way is Way.BUILD:
+        _attempt(leaver, report)
+    if plan.way is not Way.FINISH:
+        _do(leaver.switching(), report)
+    if plan.finishes:
+        _do(leaver.finishing(), report)
+
+
+@contextmanager
+def held(top: Path, wait: float) -> Iterator[None]:
+    """Hold the one lock, as long as there is a record that has one. Raises Busy after `wait`."""
+    record = Layout(top).record
+    with ExitStack() as lock:
+        if record.is_dir():
+            lock.enter_context(durable.locked(record / "lock", "snaproot deinit", wait=wait))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaver:
+    """The steps of one plan, in order."""
+
+    plan: LeavingPlan
+    facts: Facts
+    layout: Layout
+
+    def building(self) -> Iterator[Step]:
+        plan, layout = self.plan, self.layout
+        builder = Builder(plan, layout, layout.top / (self.facts.root or ""))
+        placer = Placer(plan, layout, builder)
+        yield "clear", placer.clear
+        yield f"snapshot {plan.base}", builder.snapshot
+        yield "make /etc a directory", builder.fill_etc
+        if plan.menu:
+            yield "write a menu", builder.write_menu
+        yield f"put {plan.place} in place", placer.put
+
+    def switching(self) -> Iterator[Step]:
+        if self.plan.way is Way.BUILD and self.plan.running and self.plan.menu:
+            yield "write the whole menu", self._regenerate
+        yield "set the default", self._set_default
+        if self.plan.esp:
+            yield "give the stub back", self._give_back
+        yield "note it", self._note
+
+    def finishing(self) -> Iterator[Step]:
+        finisher = Finisher(self.layout, Path(self.plan.esp) if self.plan.esp else None)
+        yield "remove the loader's home", finisher.remove_home
+        yield "delete boot environments", finisher.remove_environments
+        yield "rename areas", finisher.rename_areas
+        yield "remove the rest", finisher.remove_rest
+
+    def _regenerate(self) -> None:
+        regenerate(self.layout.top, self.plan.place, self.plan.menu)
+        binding.sync(self.layout.top)
+
+    def _set_default(self) -> None:
+        top = self.layout.top
+        root = binding.subvolume_id(top / self.plan.place)
+        wanted = self.plan.default or root
+        binding.set_default(top, wanted)
+        binding.sync(top)
+        if binding.default_id(top) != wanted:
+            raise SnaprootError("the default is not what it was set to; all boots as before")
+
+    def _give_back(self) -> None:
+        content = self.facts.stub
+        if self.plan.way is Way.BUILD:
+            directory = f"/{self.plan.place}{self.plan.menu}"
+            content = menu.pointed(content, self.facts.uuid, directory)
+        stub.give_back(Path(self.plan.esp), content)
+
+    def _note(self) -> None:
+        said = note.load(self.layout.record) or Note()
+        note.save(self.layout.record, replace(said, place=self.plan.place, left=True))
+        binding.sync(self.layout.top)
+
+
+def _attempt(leaver: _Leaver, report: Callable[[str], None]) -> None:
+    """Build; where that fails, nothing of it stays."""
+    try:
+        _do(leaver.building(), report)
+    except SnaprootError as error:
+        trash.raze(leaver.layout.top, leaver.layout.snaproot / "leaving")
+        kind = Refused if isinstance(error, Refused) else SnaprootError
+        raise kind(f"{error}; {leaver.plan.base} boots as before", hint=error.hint) from error
+
+
+def _do(steps: Iterator[Step], report: Callable[[str], None]) -> None:
+    for name, step in steps:
+        report(name)
+        with binding.translated(name):
+            step()

@@ -1,0 +1,186 @@
+"""Whether and how a machine leaves, decided from facts. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+from snaproot.bootloader import HOME
+from snaproot.errors import NothingToDo, Refused
+from snaproot.filesystem.btrfs.layout import SNAPROOT
+from snaproot.leaving import menu, table
+from snaproot.leaving.shape import Facts, LeavingPlan, Way
+
+_TOP_LEVEL = 5
+_NAMES = ("@", "@root", "@rootfs")
+"""What a root is called that was the top level before; that cannot be replaced."""
+
+
+def plan(facts: Facts) -> LeavingPlan:
+    """Decide how to leave. Raises Refused with a hint, NothingToDo before the reboot."""
+    made = _made(facts)
+    return replace(made, steps=tuple(_steps(made, facts)))
+
+
+def is_ours(path: str) -> bool:
+    """Tell whether a subvolume lies in snaproot's own."""
+    return path == SNAPROOT or path.startswith(f"{SNAPROOT}/")
+
+
+def _made(facts: Facts) -> LeavingPlan:
+    running = facts.booted is not None
+    if facts.note.left or _is_out(facts):
+        if running and is_ours(facts.booted or ""):
+            raise NothingToDo(
+                "this system has left snaproot already, and still runs from it",
+                hint="reboot; then snaproot deinit removes what is left over",
+            )
+        return LeavingPlan(way=Way.FINISH, esp=facts.esp, running=running, finishes=True)
+    _check(facts)
+    if facts.original:
+        return LeavingPlan(
+            way=Way.RETURN,
+            base=facts.base,
+            place=facts.root,
+            default=_default(facts),
+            esp=facts.esp,
+            running=running,
+            finishes=True,
+        )
+    place = _place(facts)
+    return LeavingPlan(
+        way=Way.BUILD,
+        base=facts.base,
+        place=place,
+        aside=_aside(facts, place),
+        default=_default(facts, place),
+        masked=facts.masked,
+        esp=facts.esp,
+        menu=facts.menu,
+        running=running,
+    )
+
+
+def _is_out(facts: Facts) -> bool:
+    """Tell whether the root that was built runs: only the note of it was cut off."""
+    return facts.booted is not None and facts.subvolumes.get(facts.booted) in facts.note.made
+
+
+def _check(facts: Facts) -> None:
+    _check_record(facts)
+    if not _runs_base(facts):
+        raise Refused(
+            f"{facts.booted or 'the top level'} is running, the base is {facts.base}; "
+            "nothing was changed",
+            hint="boot the base, or make what runs the base: snaproot rollback",
+        )
+    if facts.stub and not facts.original and not facts.menu:
+        raise Refused(
+            f"{facts.base} has no /boot/grub, where a menu would be; nothing was changed",
+            hint="snaproot run mkdir /boot/grub, and promote that",
+        )
+    if facts.stub and not facts.original:
+        menu.pointed(facts.stub, facts.uuid, f"/{_place(facts)}{facts.menu}")
+
+
+def _runs_base(facts: Facts) -> bool:
+    """Tell whether the base runs, or nothing; an original that is the top level is its own copy."""
+    if facts.booted is None or facts.booted == facts.base_root:
+        return True
+    return facts.original and not facts.root and not is_ours(facts.booted)
+
+
+def _check_record(facts: Facts) -> None:
+    if facts.unfinished:
+        raise Refused("adoption is not finished; nothing was changed", hint="snaproot init")
+    if facts.pending:
+        raise Refused(
+            f"{facts.pending} is pending; nothing was changed",
+            hint="promote it, or give it up: snaproot abandon",
+        )
+    if facts.waiting and not facts.original:
+        raise Refused(
+            "the shared places are not areas yet; nothing was changed",
+            hint="reboot once: they become areas before services start",
+        )
+
+
+def _place(facts: Facts) -> str:
+    """Choose the subvolume: as the original was called, if that is it, or gone.
+
+    Raises Refused where something else is there, or the base mounts what lies in it.
+    """
+    place = facts.root or facts.note.place or next(n for n in _free(facts, _NAMES))
+    entry = table.within(facts.fstab, place)
+    if entry is not None:
+        raise Refused(
+            f"fstab line {entry.line}: {entry.file} is {entry.subvolume}, which lies in {place}; "
+            "nothing was changed",
+            hint=f"move that subvolume out of {place}, and correct the line",
+        )
+    return place
+
+
+def _free(facts: Facts, names: tuple[str, ...]) -> Iterator[str]:
+    yield from (name for name in names if name not in facts.subvolumes)
+    yield from (f"@snaproot-{n}" for n in count(1) if f"@snaproot-{n}" not in facts.subvolumes)
+
+
+def _aside(facts: Facts, place: str) -> str:
+    """Choose where the original goes; one that was moved by a leaving that was cut stays there."""
+    there = facts.subvolumes.get(place)
+    if there is None or there in facts.note.made:
+        return facts.note.aside if facts.note.aside in facts.subvolumes else ""
+    wanted = f"{place}.before-snaproot"
+    names = (wanted, *(f"{wanted}-{number}" for number in range(2, 100)))
+    free = (n for n in names if facts.subvolumes.get(n, 0) in {0, *facts.note.made})
+    return next(free)
+
+
+def _default(facts: Facts, place: str = "") -> int:
+    """Choose the default subvolume: as adoption found it; 0 for the root that is built.
+
+    A default that was the original's root means the root: it goes with the name.
+    """
+    path = next((p for p, number in facts.subvolumes.items() if number == facts.default), None)
+    if facts.default == _TOP_LEVEL:
+        return _TOP_LEVEL
+    if place and (path is None or is_ours(path) or path in {place, facts.note.aside}):
+        return 0
+    return _TOP_LEVEL if path is None or is_ours(path) else facts.default
+
+
+def _steps(made: LeavingPlan, facts: Facts) -> Iterator[str]:
+    """Say what is done, in order."""
+    if made.way is Way.BUILD:
+        yield from _building(made)
+    if made.way is not Way.FINISH:
+        yield from _switching(made)
+    if made.finishes:
+        yield from _finishing(made, facts)
+
+
+def _building(made: LeavingPlan) -> Iterator[str]:
+    yield f"Snapshot {made.base} as an ordinary, writable root, with its /etc in it."
+    yield f"Let its /etc/fstab mount {made.place} at /; shared places stay what they are."
+    if made.masked:
+        yield f"Unmask {', '.join(made.masked)}."
+    if made.menu:
+        yield f"Write a menu of its kernels for GRUB, {made.menu}/grub.cfg."
+    moved = f"; what is there is kept as {made.aside}" if made.aside else ""
+    yield f"Put it in place as {made.place}{moved}."
+    if made.running and made.menu:
+        yield "Let the distribution's own tool write the whole menu (grub-mkconfig)."
+
+
+def _switching(made: LeavingPlan) -> Iterator[str]:
+    yield f"Set the default subvolume{f' to {made.place}' if made.default == 0 else ' as it was'}."
+    if made.esp:
+        yield "Give the grub.cfg that GRUB reads first its content back, last."
+
+
+def _finishing(made: LeavingPlan, facts: Facts) -> Iterator[str]:
+    if made.esp:
+        yield f"Remove {made.esp}/{HOME}."
+    yield "Delete every boot environment of snaproot's, its record and its log."
+    if any(path.startswith(f"{SNAPROOT}/areas/") for path in facts.subvolumes):
+        yield f"Give each area a name outside of {SNAPROOT}, in /etc/fstab too; nothing is copied."
