@@ -2,7 +2,7 @@
 
 `shared` runs in a root that is being adopted, `recover` in every boot, `additions`, `health`,
 `promote` and `reject` in a trial, `shutdown` when a machine goes down in an orderly way, `window`
-when it may reboot by itself.
+when it may reboot by itself. `removal` is asked by the package.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snaproot import system as systems
 from snaproot.boot.reboots import Reboots, reboots_itself, target_of
+from snaproot.boot.removal import removal
 from snaproot.boot.renewal import renew
 from snaproot.config import Unknown
 from snaproot.errors import ExitCode, NotAdopted, SnaprootError
@@ -162,6 +163,7 @@ VERBS: Mapping[str, Verb] = {
     "reject": reject,
     "shutdown": shutdown,
     "window": window,
+    "removal": removal,
 }
 
 

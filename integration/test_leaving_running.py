@@ -1,0 +1,122 @@
+"""Leaving a system that runs, and what its package says when it is to be removed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contrib.debian import build
+from integration import layouts, tinyroot
+from integration.machine import REPOSITORY, Machine, environment
+from integration.test_running import Hardware, hardware  # noqa: F401 - a fixture
+from snaproot import fstab
+from snaproot.filesystem.btrfs import binding
+
+pytestmark = pytest.mark.real
+
+MKCONFIG = f"""\
+#!/bin/sh
+# What grub-mkconfig finds out: where the kernel says that / is.
+place=$(sed -n 's|^[^ ]* [^ ]* [^ ]* /\\([^ ]*\\) / .*|\\1|p' /proc/self/mountinfo | tail -n 1)
+echo "menuentry 'Debian GNU/Linux' {{"
+echo "    linux /$place/boot/vmlinuz-{tinyroot.KERNEL} root=UUID=x ro rootflags=subvol=$place"
+echo "}}"
+"""
+
+
+def plant(machine: Hardware, tool: str = MKCONFIG) -> str:
+    """Give the base a tool that writes GRUB's menu, as if it had been adopted with one."""
+    (base,) = machine.offline.ids()
+    root = machine.offline.top / f"@snaproot/environments/{base}/root"
+    binding.set_read_only(root, read_only=False)
+    (root / "boot/grub").mkdir()
+    layouts.put(root / "usr/sbin/grub-mkconfig", tool)
+    (root / "usr/sbin/grub-mkconfig").chmod(0o755)
+    binding.set_read_only(root, read_only=True)
+    return base
+
+
+def removal(machine: Machine) -> "subprocess.CompletedProcess[str]":
+    """Ask as the package does, on the machine that runs."""
+    words = [*machine.prefix, sys.executable, "-m", "snaproot.boot", "removal"]
+    env = {**environment(), "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(words, capture_output=True, text=True, env=env, check=False)
+
+
+def prerm(machine: Machine, *words: str) -> "subprocess.CompletedProcess[str]":
+    script = build.HERE / "prerm.in"
+    return subprocess.run(
+        [*machine.prefix, "sh", str(script), *words],
+        capture_output=True,
+        text=True,
+        env=dict(environment()),
+        check=False,
+    )
+
+
+def test_a_running_machine_leaves_and_is_tidied_after_its_reboot(hardware: Hardware) -> None:  # noqa: F811 - the fixture
+    top = hardware.offline.top
+    base = plant(hardware)
+    machine = hardware.boot("boot-1")
+    said = machine("deinit", "-y").out
+    assert f"Reboot now: what changes in /etc until then stays in {base}" in said
+    assert "has left snaproot" in machine.refused("status", status=3)
+    assert "still runs from it" in machine.refused("deinit", "-y", status=77)
+    menu = (top / "@/boot/grub/grub.cfg").read_text()
+    assert "'Debian GNU/Linux'" in menu
+    assert f"/@/boot/vmlinuz-{tinyroot.KERNEL}" in menu
+    assert menu.rstrip("}\n ").endswith("rootflags=subvol=@")
+    assert binding.default_id(top) == binding.TOP_LEVEL  # as adoption found it
+
+    machine = hardware.boot("boot-2", "subvol=@")
+    assert "has left snaproot" in machine.refused("status", status=3)
+    machine("deinit", "-n")
+    assert (top / "@snaproot/environments").is_dir()
+    machine("deinit", "-y")
+    assert not (top / "@snaproot").exists()
+    table = fstab.parse((top / "@/etc/fstab").read_text())
+    assert {e.file: e.subvolume for e in table}["/var"] == "@var"
+    assert "is not adopted" in hardware.offline.refused("status", status=3)
+
+
+def test_a_menu_that_would_not_boot_this_root_is_not_taken(hardware: Hardware) -> None:  # noqa: F811 - the fixture
+    top = hardware.offline.top
+    plant(hardware, MKCONFIG.replace("subvol=$place", "subvol=@old"))
+    hardware.boot("boot-1")("deinit", "-y")
+    menu = (top / "@/boot/grub/grub.cfg").read_text()
+    assert "Written by snaproot deinit" in menu
+    assert "rootflags=subvol=@'" in menu
+
+
+def test_only_the_base_leaves(hardware: Hardware) -> None:  # noqa: F811 - the fixture
+    machine = hardware.boot("boot-1")
+    machine("run", "touch", "/usr/lib/marker")
+    first, second = machine.ids()
+    machine = hardware.boot("boot-2")
+    machine("promote")
+    machine = hardware.by_hand("boot-3", first)
+    said = machine.refused("deinit", "-y", status=3)
+    assert f"environments/{first}/root is running, the base is {second}" in said
+
+
+def test_the_package_stays_while_the_machine_boots_through_it(hardware: Hardware) -> None:  # noqa: F811 - the fixture
+    machine = hardware.boot("boot-1")
+    done = prerm(machine, "remove")
+    assert done.returncode == 1
+    assert "this root is one of its boot environments" in done.stderr
+    assert "boot environments" not in prerm(machine, "upgrade").stderr
+    assert removal(machine).returncode == 3
+    original = hardware.boot("boot-2", "subvol=@")
+    done = removal(original)
+    assert done.returncode == 3
+    assert "snaproot deinit gives the machine back" in done.stderr
+    machine("deinit", "-y")
+    left = hardware.boot("boot-3", "subvol=@")
+    done = removal(left)
+    assert (done.returncode, "are left over" in done.stderr) == (0, True)
+
+
+def test_elsewhere_the_package_goes_without_a_word() -> None:
+    done = removal(Machine(Path("/")))
+    assert (done.returncode, done.stderr) == (0, "")
