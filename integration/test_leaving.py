@@ -281,6 +281,7 @@ class Kept:
             assert bench.led == bench.stub
             root = bench.top / "@"
             menu = (root / "boot/grub/grub.cfg").read_text()
+            assert "    linux '/@/boot/" in menu
             kernel = menu.split("    linux '")[1].split("'")[0]
             assert (bench.top / kernel.lstrip("/")).stat().st_size
         assert (root / "usr/lib/changed").exists()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from snaproot import durable, fstab
+from snaproot import durable
 from snaproot.adoption.building import PARTIAL
 from snaproot.bootloader import HOME, stub
 from snaproot.filesystem.btrfs import binding, trash
@@ -68,12 +68,14 @@ class Finisher:
         binding.sync(top)
 
     def _drop_unused(self) -> None:
-        """Delete areas that no root ever had: empty, and not in the fstab."""
-        known = {entry.subvolume for entry in fstab.parse(self._text)}
-        for _, path in self._areas():
-            place = self.layout.top / path
-            if path not in known and not any(place.iterdir()):
-                binding.delete(place)
+        """Delete empty areas of an adoption that was taken back: no root mounts them, or ever did.
+
+        Of one that was not they stay: the root's fstab mounts them, by whatever name or number.
+        """
+        said = note.load(self.layout.record) or Note()
+        for _, path in () if said.made else self._areas():
+            if not any((self.layout.top / path).iterdir()):
+                binding.delete(self.layout.top / path)
 
     def _areas(self) -> list[tuple[int, str]]:
         """List areas that still lie in our own; what is nested in one goes with it."""
