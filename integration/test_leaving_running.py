@@ -69,9 +69,11 @@ def test_a_running_machine_leaves_and_is_tidied_after_its_reboot(hardware: Hardw
     assert menu.rstrip("}\n ").endswith("rootflags=subvol=@")
     assert binding.default_id(top) == binding.TOP_LEVEL  # as adoption found it
 
+    late = top / f"@snaproot/environments/{base}/root/etc/late"
+    late.write_text("between deinit and the reboot\n")
     machine = hardware.boot("boot-2", "subvol=@")
     assert "has left snaproot" in machine.refused("status", status=3)
-    machine("deinit", "-n")
+    assert "and not in this root: /etc/late" in machine("deinit", "-n").out
     assert (top / "@snaproot/environments").is_dir()
     machine("deinit", "-y")
     assert not (top / "@snaproot").exists()
@@ -83,10 +85,23 @@ def test_a_running_machine_leaves_and_is_tidied_after_its_reboot(hardware: Hardw
 def test_a_menu_that_would_not_boot_this_root_is_not_taken(hardware: Hardware) -> None:  # noqa: F811 - the fixture
     top = hardware.offline.top
     plant(hardware, MKCONFIG.replace("subvol=$place", "subvol=@old"))
-    hardware.boot("boot-1")("deinit", "-y")
+    assert "keep a plain menu" in hardware.boot("boot-1")("deinit", "-y").err
     menu = (top / "@/boot/grub/grub.cfg").read_text()
     assert "Written by snaproot deinit" in menu
     assert "rootflags=subvol=@'" in menu
+
+
+def test_a_cut_right_after_the_stub_is_no_way_back(hardware: Hardware) -> None:  # noqa: F811
+    """The root that was built runs, and the note does not say so yet."""
+    top = hardware.offline.top
+    hardware.boot("boot-1")("deinit", "-y")
+    path = top / "@snaproot/record/leaving.json"
+    path.write_text(path.read_text().replace('"left": true', '"left": false'))
+    machine = hardware.boot("boot-2", "subvol=@")
+    machine("recover")
+    machine("deinit", "-y")
+    assert not (top / "@snaproot").exists()
+    assert (top / "@var").is_dir()
 
 
 def test_only_the_base_leaves(hardware: Hardware) -> None:  # noqa: F811 - the fixture

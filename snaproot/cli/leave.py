@@ -36,6 +36,8 @@ def deinit(call: Call, dry_run: DryRun = False) -> None:
         made = plan(facts)
         for number, step in enumerate(made.steps, 1):
             call.output.paragraph(f"{number:>3}. {step}", indent=5)
+        for finding in made.findings:
+            call.output.paragraph(f"note: {finding}", indent=6)
         if not dry_run:
             call.agreed("Leave snaproot like this?")
             with call.output.progress() as report:

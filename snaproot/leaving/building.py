@@ -32,33 +32,36 @@ class Builder:
 
     @property
     def home(self) -> Path:
-        return self.layout.snaproot / "leaving"
+        return etc_of(self.layout).parent
 
     @property
     def root(self) -> Path:
         return self.home / "root"
 
+    @property
+    def etc(self) -> Path:
+        return etc_of(self.layout)
+
     def snapshot(self) -> None:
-        """Snapshot the base, and its `/etc` at that moment."""
+        """Snapshot the base, and its `/etc` at that moment: later edits are told from it."""
         durable.make_directory(self.home)
         binding.snapshot(self.layout.root(self.plan.base), self.root)
-        binding.snapshot(self.layout.etc(self.plan.base), self._etc, read_only=True)
+        binding.snapshot(self.layout.etc(self.plan.base), self.etc, read_only=True)
 
     def fill_etc(self) -> None:
         """Make `/etc` a plain directory of the root, its files sharing their data."""
         etc = self.root / "etc"
         etc.rmdir()  # what a snapshot leaves of a nested subvolume
         etc.mkdir()
-        run(["cp", "-a", "--reflink=auto", "--", f"{self._etc}/.", str(etc)])
-        copy_attributes(self._etc, etc)
+        run(["cp", "-a", "--reflink=auto", "--", f"{self.etc}/.", str(etc)])
+        copy_attributes(self.etc, etc)
         self._change_fstab(etc / "fstab")
         for unit in self.plan.masked:
             self._unmask(unit)
-        for held in _flagged(self._etc):
-            place = etc / held.relative_to(self._etc)
+        for held in _flagged(self.etc):
+            place = etc / held.relative_to(self.etc)
             if os.path.lexists(place):
                 carving.set_flags(place, carving.flags(place) | carving.flags(held) & _PERSISTENT)
-        binding.delete(self._etc)
 
     def write_menu(self) -> None:
         """Write a menu for GRUB with which this root boots from its place."""
@@ -102,9 +105,10 @@ class Builder:
             if before.is_file() and not before.is_symlink():
                 run(["cp", "-a", "--", str(before), str(place)])
 
-    @property
-    def _etc(self) -> Path:
-        return self.home / "etc"
+
+def etc_of(layout: Layout) -> Path:
+    """Say where the base's `/etc` is kept as it was copied."""
+    return layout.snaproot / "leaving/etc"
 
 
 def read(fstab: Path) -> str:

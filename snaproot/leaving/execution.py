@@ -29,7 +29,8 @@ from snaproot.leaving.placing import Placer
 from snaproot.leaving.regenerating import regenerate
 from snaproot.leaving.shape import Facts, LeavingPlan, Way
 
-Step = tuple[str, Callable[[], None]]
+Step = tuple[str, Callable[[], str | None]]
+"""What to say, and what to do; that may have more to say."""
 
 
 def execute(plan: LeavingPlan, facts: Facts, top: Path, report: Callable[[str], None]) -> None:
@@ -85,14 +86,17 @@ class _Leaver:
 
     def finishing(self) -> Iterator[Step]:
         finisher = Finisher(self.layout, Path(self.plan.esp) if self.plan.esp else None)
+        if self.plan.way is Way.FINISH and not self.facts.note.left:
+            yield "note it", self._note
         yield "remove the loader's home", finisher.remove_home
         yield "delete boot environments", finisher.remove_environments
         yield "rename areas", finisher.rename_areas
         yield "remove the rest", finisher.remove_rest
 
-    def _regenerate(self) -> None:
-        regenerate(self.layout.top, self.plan.place, self.plan.menu)
+    def _regenerate(self) -> str:
+        done = regenerate(self.layout.top, self.plan.place, self.plan.menu)
         binding.sync(self.layout.top)
+        return "" if done else "keep a plain menu: update-grub writes the whole one in the new root"
 
     def _set_default(self) -> None:
         top = self.layout.top
@@ -112,7 +116,7 @@ class _Leaver:
 
     def _note(self) -> None:
         said = note.load(self.layout.record) or Note()
-        note.save(self.layout.record, replace(said, place=self.plan.place, left=True))
+        note.save(self.layout.record, replace(said, place=self.plan.place or said.place, left=True))
         binding.sync(self.layout.top)
 
 
@@ -130,4 +134,6 @@ def _do(steps: Iterator[Step], report: Callable[[str], None]) -> None:
     for name, step in steps:
         report(name)
         with binding.translated(name):
-            step()
+            said = step()
+        if said:
+            report(said)

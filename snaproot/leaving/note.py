@@ -17,12 +17,13 @@ NAME = "leaving.json"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One leaving. `made` are the numbers of roots that it built, `place` where they go.
+    """One leaving: of `base`, to `place`. `made` are the numbers of the roots that it built.
 
     `aside` is where the original then is, empty for nowhere; `moves` says which name from the top
     level each area gets, by the number of its subvolume.
     """
 
+    base: str = ""
     place: str = ""
     aside: str = ""
     made: tuple[int, ...] = ()
@@ -37,7 +38,8 @@ def load(record: Path) -> Note | None:
         data = formats.parse(path.read_bytes(), "note of leaving", FORMAT)
         moves = {int(number): str(name) for number, name in data["moves"].items()}
         made = tuple(int(number) for number in data["made"])
-        return Note(str(data["place"]), str(data["aside"]), made, bool(data["left"]), moves)
+        base, place, aside = (str(data[key]) for key in ("base", "place", "aside"))
+        return Note(base, place, aside, made, bool(data["left"]), moves)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -57,6 +59,7 @@ def save(record: Path, note: Note) -> None:
     """Remember it, durably."""
     said = {
         "format": FORMAT,
+        "base": note.base,
         "place": note.place,
         "aside": note.aside,
         "made": note.made,

@@ -41,8 +41,10 @@ class Placer:
         The new one takes the name of the original's later place first, then they change names.
         """
         top, root = self.layout.top, self.builder.root
-        self._note(replace(self._said, place=self.plan.place, aside=self.plan.aside))
-        self._note(replace(self._said, made=(*self._said.made, binding.subvolume_id(root))))
+        made = (*self._said.made, binding.subvolume_id(root))
+        plan, said = self.plan, self._said
+        said = replace(said, base=plan.base, place=plan.place, aside=plan.aside, made=made)
+        note.save(self.layout.record, said)
         binding.sync(top)
         with binding.translated(f"put {self.place} in its place"):
             if not os.path.lexists(self.place):
@@ -54,7 +56,7 @@ class Placer:
                 binding.sync(top)
                 exchange(top / self.plan.aside, self.place)
         binding.sync(top)
-        trash.raze(top, self.builder.home)
+        trash.raze(top, root)
 
     def _is_made(self, place: Path) -> bool:
         return binding.is_subvolume(place) and binding.subvolume_id(place) in self._said.made
@@ -62,9 +64,6 @@ class Placer:
     @property
     def _said(self) -> Note:
         return note.load(self.layout.record) or Note()
-
-    def _note(self, said: Note) -> None:
-        note.save(self.layout.record, said)
 
 
 def exchange(one: Path, other: Path) -> None:

@@ -11,6 +11,7 @@ from snaproot.leaving import menu, table
 from snaproot.leaving.shape import Facts, LeavingPlan, Way
 
 _TOP_LEVEL = 5
+_EDITED = "edited in /etc since it was copied, and not in this root"
 _NAMES = ("@", "@root", "@rootfs")
 """What a root is called that was the top level before; that cannot be replaced."""
 
@@ -34,7 +35,13 @@ def _made(facts: Facts) -> LeavingPlan:
                 "this system has left snaproot already, and still runs from it",
                 hint="reboot; then snaproot deinit removes what is left over",
             )
-        return LeavingPlan(way=Way.FINISH, esp=facts.esp, running=running, finishes=True)
+        return LeavingPlan(
+            way=Way.FINISH,
+            esp=facts.esp,
+            running=running,
+            finishes=True,
+            findings=tuple(f"{_EDITED}: {path}" for path in facts.edits),
+        )
     _check(facts)
     if facts.original:
         return LeavingPlan(
@@ -90,7 +97,7 @@ def _runs_base(facts: Facts) -> bool:
 
 
 def _check_record(facts: Facts) -> None:
-    if facts.unfinished:
+    if facts.unfinished and not facts.original:
         raise Refused("adoption is not finished; nothing was changed", hint="snaproot init")
     if facts.pending:
         raise Refused(

@@ -27,7 +27,7 @@ class Facts:
     base's. `root` and `default` are what adoption found, `masked` the units that it masked,
     `waiting` the shared places that are not areas yet. `stub` is what GRUB read before adoption,
     empty without a home; `menu` is the directory of GRUB's menu in the base, empty where there is
-    none, `fstab` the base's own.
+    none, `fstab` the base's own. `edits` are paths of `/etc` changed in the base since it left.
     `subvolumes` maps paths to numbers.
     """
 
@@ -46,6 +46,7 @@ class Facts:
     stub: bytes = b""
     menu: str = ""
     fstab: str = ""
+    edits: tuple[str, ...] = ()
     note: Note = field(default_factory=Note)
     subvolumes: Mapping[str, int] = field(default_factory=dict)
 
@@ -69,4 +70,5 @@ class LeavingPlan:
     menu: str = ""
     running: bool = False
     finishes: bool = False
+    findings: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()

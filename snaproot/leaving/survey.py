@@ -13,9 +13,11 @@ from snaproot.bootloader import HOME, stub
 from snaproot.environment import Standing
 from snaproot.errors import NeedsRecovery, NotAdopted, Refused
 from snaproot.filesystem.btrfs import binding, listing
+from snaproot.filesystem.btrfs.edits import edits
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.inside import Inside
 from snaproot.leaving import note
+from snaproot.leaving.building import etc_of
 from snaproot.leaving.note import Note
 from snaproot.leaving.shape import Facts
 from snaproot.record import Records
@@ -82,7 +84,16 @@ def _facts(layout: Layout, said: Note, booted: Path | None, esp: Path | None) ->
         note=said,
         subvolumes={s.path: s.id for s in binding.subvolumes(top)},
     )
-    return found if said.left else _with_base(layout, _with_adoption(layout, found))
+    if not said.left:
+        return _with_base(layout, _with_adoption(layout, found))
+    return replace(found, edits=tuple(_edits(layout, said.base)))
+
+
+def _edits(layout: Layout, base: str) -> Iterator[str]:
+    """Name what was changed in the base's `/etc` between leaving and the reboot."""
+    copied = etc_of(layout)
+    if base and binding.is_subvolume(copied) and binding.is_subvolume(layout.etc(base)):
+        yield from (edit.path for edit in edits(copied, layout.etc(base)))
 
 
 def _with_base(layout: Layout, found: Facts) -> Facts:
@@ -120,7 +131,7 @@ def _with_adoption(layout: Layout, found: Facts) -> Facts:
         data = json.loads(path.read_bytes())
         return replace(
             found,
-            unfinished=bool(data["unfinished"]),
+            unfinished=bool(data.get("unfinished")),
             waiting=bool(data.get("shared")),
             root=str(data["root"]),
             default=int(data["default"]),

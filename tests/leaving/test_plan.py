@@ -45,13 +45,13 @@ def test_a_name_that_is_taken_is_left_alone() -> None:
 def test_what_a_cut_left_on_its_way_is_no_original() -> None:
     """The new root, under the name that the original will have."""
     left = {**FACTS.subvolumes, "@.before-snaproot": 300}
-    made = plan(replace(FACTS, subvolumes=left, note=Note("@", "@.before-snaproot", (300,))))
+    made = plan(replace(FACTS, subvolumes=left, note=Note("b1", "@", "@.before-snaproot", (300,))))
     assert made.aside == "@.before-snaproot"
 
 
 def test_once_the_original_is_aside_it_stays_there() -> None:
     moved = {**FACTS.subvolumes, "@": 300, "@.before-snaproot": 256}
-    said = Note("@", "@.before-snaproot", (300,))
+    said = Note("b1", "@", "@.before-snaproot", (300,))
     made = plan(replace(FACTS, subvolumes=moved, note=said))
     assert (made.place, made.aside, made.default) == ("@", "@.before-snaproot", 0)
 
@@ -76,14 +76,19 @@ def test_a_default_of_somebody_elses_is_set_again() -> None:
 
 
 def test_an_original_that_still_is_the_base_is_returned_to() -> None:
-    made = plan(replace(FACTS, base="original", base_root="@", original=True, waiting=True))
+    made = plan(
+        replace(FACTS, base="original", base_root="@", original=True, waiting=True, unfinished=True)
+    )
     assert (made.way, made.default, made.finishes) == (Way.RETURN, 256, True)
     assert not any("napshot" in step for step in made.steps)
 
 
 def test_one_that_has_left_is_finished_after_the_reboot() -> None:
-    left = replace(FACTS, note=Note("@", "", (300,), left=True))
+    left = replace(FACTS, note=Note("b1", "@", "", (300,), left=True))
     assert plan(left).way is Way.FINISH
+    assert plan(replace(left, edits=("etc/passwd",))).findings == (
+        "edited in /etc since it was copied, and not in this root: etc/passwd",
+    )
     assert plan(replace(left, booted="@")).way is Way.FINISH
     with pytest.raises(NothingToDo):
         plan(replace(left, booted=ROOT))
@@ -92,7 +97,9 @@ def test_one_that_has_left_is_finished_after_the_reboot() -> None:
 def test_a_root_that_was_built_and_runs_has_left() -> None:
     """The power went between the stub and the note."""
     known = {**FACTS.subvolumes, "@": 300, "@.before-snaproot": 256}
-    runs = replace(FACTS, subvolumes=known, booted="@", note=Note("@", "@.before-snaproot", (300,)))
+    runs = replace(
+        FACTS, subvolumes=known, booted="@", note=Note("b1", "@", "@.before-snaproot", (300,))
+    )
     assert plan(runs).way is Way.FINISH
 
 
