@@ -12,7 +12,7 @@ from snaproot.leaving.shape import Facts, LeavingPlan, Way
 
 _TOP_LEVEL = 5
 _EDITED = "edited in /etc since it was copied, and not in this root"
-_NAMES = ("@", "@root", "@rootfs")
+_NAMES = ("@", "@rootfs")
 """What a root is called that was the top level before; that cannot be replaced."""
 
 

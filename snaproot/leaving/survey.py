@@ -98,6 +98,10 @@ def _edits(layout: Layout, base: str) -> Iterator[str]:
 
 def _with_base(layout: Layout, found: Facts) -> Facts:
     record, esp = Records(layout.record).load(), Path(found.esp)
+    if not layout.home(record.base).is_dir():
+        raise NeedsRecovery(
+            f"the base {record.base} is not there; nothing was changed", hint="snaproot recover"
+        )
     environment = listing.existing(layout, record.base)
     root = listing.root_of(layout, environment)
     inside = Inside(root)

@@ -62,7 +62,7 @@ def test_without_an_original_nothing_is_moved() -> None:
     assert (made.place, made.aside, made.default) == ("@", "", 0)
 
 
-@pytest.mark.parametrize(("names", "place"), [((), "@"), (("@",), "@root")])
+@pytest.mark.parametrize(("names", "place"), [((), "@"), (("@",), "@rootfs")])
 def test_a_top_level_gets_a_name(names: tuple[str, ...], place: str) -> None:
     known = {ROOT: 258, **dict.fromkeys(names, 300)}
     stub = STUB.replace(b"/@/", b"/")
