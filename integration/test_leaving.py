@@ -334,6 +334,34 @@ def test_cut_at_any_write_one_of_two_ways_boots_and_typed_again_it_ends(
     assert bench.grub(tmp_path).kernel.startswith("/@/boot/")
 
 
+def test_without_a_home_there_is_a_whole_root_at_its_name_at_every_instant(tmp_path: Path) -> None:
+    """The stub leads there all the time: what changes places does so in one step."""
+    with disk(tmp_path, size="512M") as top:
+        bench = stock(top, tmp_path / "esp")
+        Machine(top)("init", "-y")
+        for number in range(1, 5000, 3):
+            try:
+                with cut_before(number):
+                    leave(bench)
+            except CutError:
+                whole(bench)
+            else:
+                break
+        assert number > 60
+        whole(bench)
+        assert (top / "@/boot/grub/grub.cfg").read_text() != MENU
+        assert (top / "@.before-snaproot").is_dir()
+
+
+def whole(bench: Bench) -> None:
+    """Assert that the menu to which the stub leads boots what is there."""
+    menu = (bench.top / "@/boot/grub/grub.cfg").read_text()
+    kernel = menu.replace("'", "").split("linux ")[1].split()[0]
+    assert (bench.top / kernel.lstrip("/")).stat().st_size
+    assert "rootflags=subvol=@\n" in menu or "'rootflags=subvol=@'" in menu
+    mounted(bench, (bench.top / "@/etc/fstab").read_text())
+
+
 def test_one_that_was_cut_may_be_thought_better_of(bench: Bench) -> None:
     """Everything goes on through snaproot; later it leaves with what is the base then."""
     bench.upgrade()
