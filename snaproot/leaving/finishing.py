@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.adoption.building import PARTIAL
+from snaproot.adoption.grounds import PARTIAL
 from snaproot.bootloader import HOME, stub
 from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout

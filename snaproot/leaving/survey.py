@@ -1,14 +1,13 @@
 """Read what leaving has to know, without touching it."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from snaproot import loaders, mounts
-from snaproot.adoption.building import PARTIAL
-from snaproot.adoption.survey import ADOPTION
+from snaproot.adoption import note as adoption_note
+from snaproot.adoption.grounds import PARTIAL
 from snaproot.bootloader import HOME, stub
 from snaproot.environment import Standing
 from snaproot.errors import NeedsRecovery, NotAdopted, Refused
@@ -130,19 +129,18 @@ def _text(inside: Inside, path: str) -> str:
 
 def _with_adoption(layout: Layout, found: Facts) -> Facts:
     """Add what adoption found and did."""
-    path = layout.record / ADOPTION
-    try:
-        data = json.loads(path.read_bytes())
-        return replace(
-            found,
-            unfinished=bool(data.get("unfinished")),
-            waiting=bool(data.get("shared")),
-            root=str(data["root"]),
-            default=int(data["default"]),
-            masked=tuple(str(unit) for unit in data.get("masked", ())),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    noted = adoption_note.load(layout)
+    if noted is None:
         raise NeedsRecovery(
-            f"{path} cannot be read ({error}): what was before is not known; nothing was changed",
+            f"{layout.record / adoption_note.NAME} is gone: what was before is not known; "
+            "nothing was changed",
             hint="snaproot recover",
-        ) from error
+        )
+    return replace(
+        found,
+        unfinished=bool(noted.unfinished),
+        waiting=noted.shared is not None,
+        root=noted.root,
+        default=noted.default,
+        masked=noted.masked,
+    )
