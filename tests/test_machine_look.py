@@ -1,5 +1,6 @@
 """What is read of a machine, from directories laid out as the kernel lays them out."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,14 @@ def test_without_an_esp_it_is_refused(laid: Laid) -> None:
 def test_a_boot_of_its_own_is_no_esp_that_went_wrong(laid: Laid) -> None:
     laid.mounts("31 22 8:3 / /boot rw - ext4 /dev/sda3 rw")
     laid.put("etc/fstab", "")
+    found = [one.what.split(" (")[0] for one in refusals(look(laid.root))]
+    assert found[0] == "/boot is a filesystem of its own"
+    assert found[1].startswith("no EFI system partition is mounted")
+
+
+def test_what_is_hidden_by_another_mount_is_not_there(laid: Laid) -> None:
+    laid.mounts(esp_at("/boot/efi"), "31 22 0:50 / /boot rw - tmpfs none rw")
+    shutil.rmtree(laid.root / "boot/efi")
     found = [one.what.split(" (")[0] for one in refusals(look(laid.root))]
     assert found[0] == "/boot is a filesystem of its own"
     assert found[1].startswith("no EFI system partition is mounted")

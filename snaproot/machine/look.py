@@ -220,9 +220,10 @@ def _table(root: Path) -> Sequence[fstab.Entry]:
 
 
 def _at(points: Sequence[Mount], place: Path) -> Mount | None:
-    """Find what is mounted right at a place, the last one of several."""
-    found = [mount for mount in points if mount.point == place and mount.kind != "autofs"]
-    return found[-1] if found else None
+    """Find what is mounted right at a place, unless a later mount above it hides that."""
+    above = [mount for mount in points if place.is_relative_to(mount.point)]
+    seen = above[-1] if above else None
+    return seen if seen and seen.point == place and seen.kind != "autofs" else None
 
 
 def _source(root: Path, place: Path) -> str:
