@@ -9,10 +9,7 @@ from snaproot.errors import Refused
 from snaproot.finding import Finding
 from snaproot.machine import look, refusals, refuse
 from snaproot.machine.facts import Binary, Device, Kind
-from snaproot.record import Records
 from snaproot.run import run
-from snaproot.state import Deployment, Phase, Record
-from snaproot.state import Kind as DeploymentKind
 from tests.laidout import Laid, esp_at, stock
 
 PAGE = 4096
@@ -23,14 +20,14 @@ def laid(tmp_path: Path) -> Laid:
     return stock(tmp_path)
 
 
-def refused(laid: Laid, says: str, **given: Path) -> Finding:
+def refused(laid: Laid, says: str) -> Finding:
     """Look, and insist on the one refusal."""
-    found = [*refusals(look(laid.root, **given))]
+    found = [*refusals(look(laid.root))]
     assert [says in one.what for one in found] == [True], found
     assert found[0].bad
     assert found[0].hint
     with pytest.raises(Refused, match="nothing was changed") as error:
-        refuse(look(laid.root, **given))
+        refuse(look(laid.root))
     assert error.value.hint == found[0].hint
     return found[0]
 
@@ -295,7 +292,7 @@ def test_another_device_mapper_below_the_root_is_refused(laid: Laid) -> None:
     refused(laid, "the root is on device-mapper (safe)")
 
 
-# -- SELinux, hibernation, what is pending ---------------------------------------------------------
+# -- SELinux, hibernation --------------------------------------------------------------------------
 
 
 def test_selinux_that_cannot_relabel_is_refused(laid: Laid) -> None:
@@ -346,26 +343,6 @@ def test_a_swap_file_is_read_where_it_is(laid: Laid) -> None:
     laid.put("proc/swaps", "")
     laid.put("etc/fstab", "/swap\\040dir/file none swap sw 0 0\n")
     refused(laid, "/swap dir/file holds a hibernated system")
-
-
-@pytest.mark.parametrize("phase", [Phase.ARMING, Phase.ARMED])
-def test_what_is_armed_already_is_refused(laid: Laid, phase: Phase) -> None:
-    record = laid.root / "record"
-    assert look(laid.root, record=record).pending == ""
-    record.mkdir()
-    adopting = Deployment(
-        id="d1",
-        kind=DeploymentKind.ADOPT,
-        parent="original",
-        base="original",
-        target="b1",
-        created_target=True,
-        phase=phase,
-    )
-    Records(record).save(Record(base="original", pending=adopting))
-    assert "snaproot abandon" in refused(laid, "b1 is armed already", record=record).hint
-    Records(record).save(Record(base="original"))
-    assert [*refusals(look(laid.root, record=record))] == []
 
 
 # -- what is only said -----------------------------------------------------------------------------

@@ -73,8 +73,8 @@ class Machine:
     firmware does not say; `shim_checks` whether shim verifies anything. `loader` is what the boot
     loader calls itself, empty if it does not. `crypttab` names the mapped devices in it,
     `unlocker` what puts the unlocking of a root into an initramfs. `hibernated` names the swaps
-    that hold the image of a hibernated system, `pending` what is armed already. `selinux` is true
-    where a policy is enforced, `relabels` where the root has a program that sets labels.
+    that hold the image of a hibernated system. `selinux` is true where a policy is enforced,
+    `relabels` where the root has a program that sets labels.
     """
 
     efi: bool = True
@@ -91,7 +91,6 @@ class Machine:
     selinux: bool = False
     relabels: bool = False
     hibernated: tuple[str, ...] = ()
-    pending: str = ""
     binaries: tuple[Binary, ...] = ()
 
     def below_root(self, kind: Kind) -> tuple[Device, ...]:

@@ -67,15 +67,6 @@ def _bad(subject: str, what: str, hint: str) -> Finding:
 # -- what is refused -------------------------------------------------------------------------------
 
 
-def _pending(machine: Machine) -> Iterator[Finding]:
-    if machine.pending:
-        yield _bad(
-            "record",
-            f"{machine.pending} is armed already, and the next boot tries it",
-            "reboot to try it, or give it up: snaproot abandon",
-        )
-
-
 def _firmware(machine: Machine) -> Iterator[Finding]:
     if not machine.efi:
         yield _bad(
@@ -225,7 +216,7 @@ def _hibernated(machine: Machine) -> Iterator[Finding]:
 
 
 _JUDGES: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
-    *(_pending, _firmware, _separate_boot, _esp, _other_loader, _encrypted, _unreadable),
+    *(_firmware, _separate_boot, _esp, _other_loader, _encrypted, _unreadable),
     *(_selinux, _hibernated),
 )
 

@@ -14,8 +14,6 @@ from snaproot.errors import Refused, SnaprootError
 from snaproot.machine import binaries, block, firmware, hibernation
 from snaproot.machine.facts import ESP_POINTS, FAT, Esp, Machine
 from snaproot.mountinfo import Mount, holding, parse
-from snaproot.record import Records
-from snaproot.state import Phase
 
 _MACHINE = Path("/")
 _PRIVATE = Path("/run/snaproot")  # where an ESP is mounted for us alone
@@ -28,16 +26,15 @@ _UNLOCKERS = {
     "mkinitcpio's encrypt hook": "usr/lib/initcpio/install/*encrypt",
 }
 _LABELLERS = ("usr/sbin/restorecon", "usr/sbin/setfiles", "sbin/restorecon", "sbin/setfiles")
-_READY = {Phase.ARMING, Phase.ARMED, Phase.PROMOTING, Phase.REVERTING}
 
 
-def look(root: Path = _MACHINE, *, esp: Path | None = None, record: Path | None = None) -> Machine:
+def look(root: Path = _MACHINE, *, esp: Path | None = None) -> Machine:
     """Read everything that is judged.
 
     `esp` is the directory that was given for the ESP; without it, it is looked for where it is
-    mounted, then in /etc/fstab. `record` is the record's directory, where there is one.
+    mounted, then in /etc/fstab.
 
-    Raises Refused where `esp` is no directory, NeedsRecovery where the record cannot be read.
+    Raises Refused where `esp` is no directory.
     """
     points = [*parse(_mountinfo(root))]
     source = _source(root, Path("/"))
@@ -58,7 +55,6 @@ def look(root: Path = _MACHINE, *, esp: Path | None = None, record: Path | None 
         selinux=block.text(root / "sys/fs/selinux/enforce") == "1",
         relabels=any((root / name).exists() for name in _LABELLERS),
         hibernated=hibernation.images(root),
-        pending=_pending(record),
         binaries=binaries.differing(root, root / found.place.lstrip("/")) if found else (),
     )
 
@@ -202,14 +198,6 @@ def _crypttab(root: Path) -> tuple[str, ...]:
     named = [value for key, _, value in told if key in {"rd.luks.name", "rd.luks.uuid"}]
     mapped = [f"luks-{value.removeprefix('luks-')}" for value in named if "=" not in value]
     return (*listed, *(value.partition("=")[2] for value in named if "=" in value), *mapped)
-
-
-def _pending(record: Path | None) -> str:
-    """Name the target of a deployment that the boot loader knows of."""
-    if record is None or not record.is_dir():
-        return ""
-    pending = Records(record).load().pending
-    return pending.target if pending is not None and pending.phase in _READY else ""
 
 
 def _table(root: Path) -> Sequence[fstab.Entry]:
