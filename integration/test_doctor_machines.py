@@ -38,21 +38,7 @@ def test_a_stock_machine_is_told_what_it_is_like_before_its_adoption() -> None:
         guest.run("cp /boot/efi/EFI/debian/shimx64.efi /boot/efi/EFI/debian/grubx64.efi")
         told = [one["what"] for one in _doctor(guest) if one["subject"] == "loader"]
         assert re.search(r"grubx64\.efi on the ESP has \d\S+, .* package 2\.", told[0]), told
-
-        _moved_elsewhere(guest)
         guest.off()
-
-
-def _moved_elsewhere(guest: Guest) -> None:
-    """Ask from where `init` would not mean what the machine boots."""
-    guest.run("mount -t tmpfs none /boot")
-    assert any("/boot is a filesystem of its own" in one for one in _bad(_doctor(guest, 3)))
-    guest.run("umount /boot; echo lxc >/run/systemd/container")
-    assert "a container (lxc)" in _bad(_doctor(guest, status=3))[0]
-    guest.run("rm /run/systemd/container; mkdir /srv/root; mount --bind / /srv/root")
-    guest.run("for p in proc sys dev; do mount --rbind /$p /srv/root/$p; done")
-    said = guest.run("chroot /srv/root snaproot doctor", status=3).output
-    assert "this is a chroot" in said
 
 
 def _doctor(guest: Guest, status: int = 0) -> list[dict[str, str]]:
