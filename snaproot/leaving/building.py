@@ -8,7 +8,7 @@ from pathlib import Path
 from snaproot import booting, durable, grubdefaults, kernels
 from snaproot.adoption import carving
 from snaproot.bootloader import Bootable, entry, settings
-from snaproot.filesystem.btrfs import binding, listing
+from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.cloning import copy_attributes
@@ -65,9 +65,8 @@ class Builder:
 
     def write_menu(self) -> None:
         """Write a menu for GRUB with which this root boots from its place."""
-        base = listing.existing(self.layout, self.plan.base)
         inside = Inside(self.root)
-        boots = booting.described(Btrfs(self.layout, None), base)
+        boots = booting.bootable(Btrfs(self.layout, None), self.plan.base)
         known = [kernel for kernel in kernels.find(inside) if not kernel.fault]
         chosen = sorted(known, key=lambda kernel: kernel.image != boots.kernel)
         entries = [entry.described(self._bootable(boots, kernel)) for kernel in chosen]
