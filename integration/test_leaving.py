@@ -475,7 +475,7 @@ def unfinished(bench: Bench) -> None:
 
 
 def waiting(bench: Bench) -> None:
-    noted(bench, shared=["/var"])
+    noted(bench, shared={"areas": [], "nested": [], "links": []})
 
 
 def noted(bench: Bench, **said: object) -> None:
