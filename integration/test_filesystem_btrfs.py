@@ -21,6 +21,7 @@ from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Change, PathChange, manifest
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.listing import SUBVOLUME
+from snaproot.filesystem.btrfs.originals import take_in
 from snaproot.run import run
 from tests.contract.filesystem import (
     BASE,
@@ -493,13 +494,30 @@ class TestOriginal:
 
     def test_it_goes_whole_or_not_at_all(self, bench: BtrfsBench, original: Path) -> None:
         binding.create(original / "machines")
-        with pytest.raises(Refused, match="@/machines"):
-            bench.filesystem().discard("original")
+        for method in (bench.filesystem().discardable, bench.filesystem().discard):
+            with pytest.raises(Refused, match="@/machines"):
+                method("original")
         assert (original / "file").read_text() == "content"
         binding.delete(original / "machines")
         bench.filesystem().discard("original")
         assert not original.exists()
         assert [e.id for e in bench.filesystem().environments()] == [BASE]
+
+    def test_a_removal_that_was_cut_is_finished(self, bench: BtrfsBench, original: Path) -> None:
+        take_in(bench.layout, "original")
+        assert not original.exists()
+        assert found(bench.filesystem(), "original").complete
+        assert bench.filesystem().place("original").root == bench.layout.root("original")
+        bench.filesystem(booted="original").empty_trash()
+        assert found(bench.filesystem(), "original").complete
+        bench.filesystem().empty_trash()
+        assert [e.id for e in bench.filesystem().environments()] == [BASE]
+        assert not bench.layout.home("original").exists()
+        assert not list(bench.layout.trash.iterdir())
+
+    def test_one_that_is_there_is_left_by_recovery(self, bench: BtrfsBench, original: Path) -> None:
+        bench.filesystem().empty_trash()
+        assert (original / "file").read_text() == "content"
 
 
 class TestDiscarding:

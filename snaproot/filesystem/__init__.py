@@ -141,6 +141,9 @@ class Workshop(Protocol):
     def intact(self, id: str) -> None:
         """Raise Refused unless `id` is sealed and unchanged since; cheap, nothing is re-read."""
 
+    def discardable(self, id: str) -> None:
+        """Raise Refused where `discard(id)` would; nothing is touched."""
+
     def discard(self, id: str) -> None:
         """Remove a boot environment, or what a cut left of one; gone already is fine.
 

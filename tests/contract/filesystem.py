@@ -263,6 +263,15 @@ class FilesystemContract:
         for id in (BASE, NEW):
             bench.filesystem().intact(id)
 
+    def test_what_would_not_be_discarded_is_told_before(self, bench: Bench) -> None:
+        staged(bench)
+        for id, booted in ((BASE, None), (NEW, NEW)):
+            with pytest.raises(Refused):
+                bench.filesystem(booted=booted).discardable(id)
+        for id in (NEW, "nobody"):
+            bench.filesystem().discardable(id)
+        assert [e.id for e in bench.filesystem().environments()] == [BASE, NEW]
+
     def test_the_trash_is_emptied(self, bench: Bench) -> None:
         bench.filesystem().empty_trash()
         staged(bench)

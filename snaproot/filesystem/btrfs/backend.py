@@ -8,7 +8,15 @@ from pathlib import Path
 from snaproot.environment import ID, Environment, Standing
 from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import Address, Collected, PathChange, Space, Workspace
-from snaproot.filesystem.btrfs import binding, collecting, listing, salvaging, sealing, trash
+from snaproot.filesystem.btrfs import (
+    binding,
+    collecting,
+    listing,
+    originals,
+    salvaging,
+    sealing,
+    trash,
+)
 from snaproot.filesystem.btrfs.comparison import compare
 from snaproot.filesystem.btrfs.edits import edits
 from snaproot.filesystem.btrfs.layout import Layout
@@ -102,17 +110,24 @@ class Btrfs:
     def intact(self, id: str) -> None:
         sealing.intact(self.layout, id)
 
-    def discard(self, id: str) -> None:
+    def discardable(self, id: str) -> None:
         if not ID.fullmatch(id):
             raise RuntimeError(f"{id} is no id")
         if id in (self.booted(), self.default()):
             raise Refused(f"{id} is booted or the default; nothing was changed")
-        self._take_in_original(id)
+        originals.check(self.layout, id)
+
+    def discard(self, id: str) -> None:
+        self.discardable(id)
+        originals.take_in(self.layout, id)
         trash.throw(self.layout, id, self._held())
 
     def empty_trash(self) -> None:
         """Destroy what cuts have left in the trash; nothing there is fine."""
         trash.empty(self.layout, self._held())
+        for id in originals.taken_in(self.layout):
+            if id not in (self.booted(), self.default()):
+                trash.throw(self.layout, id, self._held())
 
     def booted(self) -> str | None:
         if self.booted_root is None:
@@ -176,22 +191,3 @@ class Btrfs:
         original = environment.standing is Standing.ORIGINAL
         root = listing.root_of(self.layout, environment)
         return str(root if original else self.layout.home(id))
-
-    def _take_in_original(self, id: str) -> None:
-        """Move an original root to where discarding finds it. Refused if others lie in it."""
-        if not self.layout.home(id).is_dir():
-            return
-        environment = listing.existing(self.layout, id)
-        root = listing.root_of(self.layout, environment)
-        if root == self.layout.root(id) or not binding.is_subvolume(root):
-            return
-        if root == self.layout.top:
-            raise Refused(f"{id} is the filesystem's top level, which cannot be deleted")
-        nested = trash.subvolumes_below(self.layout, root)[1:]
-        if nested:
-            raise Refused(
-                f"{id} holds subvolumes of others, such as {nested[0].path}; nothing was changed",
-                hint="move or delete them first",
-            )
-        with binding.translated(f"move {root} away"):
-            root.rename(self.layout.root(id))

@@ -49,10 +49,12 @@ def sealed(layout: Layout, id: str) -> Environment:
 
 
 def root_of(layout: Layout, environment: Environment) -> Path:
-    """Say where its root is: an original one lies outside."""
+    """Say where its root is: an original one lies outside, until its removal begins."""
+    inside = layout.root(environment.id)
     if environment.standing is Standing.ORIGINAL and SUBVOLUME in environment.extra:
-        return layout.top / str(environment.extra[SUBVOLUME]).strip("/")
-    return layout.root(environment.id)
+        outside = layout.top / str(environment.extra[SUBVOLUME]).strip("/")
+        return inside if binding.is_subvolume(inside) else outside
+    return inside
 
 
 def named(layout: Layout, subvolume: int) -> str | None:
