@@ -141,6 +141,8 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
             notice=silent,
             log=system.transaction.log,
             quarantine=system.quarantine,
+            retention=system.config.retention,
+            announce=silent,
         )
         ours = replace(system, filesystem=filesystem, bootloader=loader, records=records)
         kept = {one.name: getattr(ours, one.name) for one in fields(System)}

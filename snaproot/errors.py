@@ -4,6 +4,7 @@ A message says what happened, to what, and what is still true. Misuse of our own
 here: it raises `RuntimeError`.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path, PurePath
 
@@ -47,6 +48,14 @@ class RevertedBefore(Refused):
     def __init__(self, message: str, *, content: str, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.content = content
+
+
+class NoRoom(Refused):
+    """Too little is free; `shape` has the figures, and what could go, for scripts."""
+
+    def __init__(self, message: str, *, hint: str, shape: Mapping[str, object]) -> None:
+        super().__init__(message, hint=hint)
+        self.shape = shape
 
 
 class NotAdopted(Refused):

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
-from snaproot.errors import CommandFailed, SnaprootError, UsageError
+from snaproot.errors import CommandFailed, NoRoom, SnaprootError, UsageError
+from snaproot.wording import size as size  # noqa: PLC0414 - whoever prints finds it here
 
 if TYPE_CHECKING:
     from snaproot.packages import Progress, Report
@@ -22,7 +23,6 @@ FORMAT = 1
 """The format number that every JSON object begins with."""
 
 _GAP = "  "
-_KIB = 1024
 _SHORTEST = 8  # characters that are left of a cell
 _MEASURE = 100  # characters: longer lines are hard to read
 
@@ -76,7 +76,11 @@ class Output:
     def notice(self, line: str) -> None:
         """Print what was found and settled on the way."""
         if not self.muted:
-            self._write(self.err, _wrapped(f"snaproot: {line}", self.err))
+            self.announce(line)
+
+    def announce(self, line: str) -> None:
+        """Print what nobody asked for and everybody has to know."""
+        self._write(self.err, _wrapped(f"snaproot: {line}", self.err))
 
     @contextmanager
     def without_notices(self) -> Iterator[None]:
@@ -152,7 +156,9 @@ class Steps:
 
 def error_shape(error: SnaprootError) -> dict[str, object]:
     """Describe an error for scripts; a program that failed has its own `status`."""
-    own = {"status": error.status} if isinstance(error, CommandFailed) else {}
+    own: dict[str, object] = {"status": error.status} if isinstance(error, CommandFailed) else {}
+    if isinstance(error, NoRoom):
+        own = {"room": error.shape}
     shape = {
         "message": str(error),
         "hint": error.hint or None,
@@ -194,17 +200,6 @@ def _narrowed(table: Table, heading: str, width: int) -> Table:
 def shortened(text: str, length: int) -> str:
     """Cut a text to a number of characters, and show that it was cut. Pure."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def size(bytes: int) -> str:
-    """Write a number of bytes for people: `1.5 MiB`; negative numbers keep their sign. Pure."""
-    value, unit = float(abs(bytes)), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < _KIB or unit == "TiB":
-            break
-        value /= _KIB
-    sign = "-" if bytes < 0 else ""
-    return f"{sign}{value:.0f} {unit}" if unit == "B" else f"{sign}{value:.1f} {unit}"
 
 
 def _wrapped(text: str, stream: TextIO, indent: int = 0) -> str:

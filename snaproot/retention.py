@@ -2,7 +2,7 @@
 
 Protected are the booted boot environment, whatever the loader and the filesystem point at, and
 everything in the record (DESIGN.md §5). Beyond that: originals, the pinned, those whose metadata
-cannot be read, and the last proven ones.
+cannot be read, and the last proven ones. Of the rest the rules choose; a hand may choose more.
 """
 
 from collections.abc import Sequence, Set
@@ -26,10 +26,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One boot environment that may go, and the rule that says so."""
+    """One boot environment that may go, and the rule that says so; no rule: by hand alone."""
 
     id: str
-    why: str
+    why: str = ""
 
 
 def protected(
@@ -51,14 +51,21 @@ def protected(
     for what, id in (("default", default), ("base", record.base)):
         if id not in known:
             raise _undetermined(f"the {what} {id} is not among the boot environments")
-    held = _held(record) | {booted, loader.good, loader.trial, loader.once, default}
-    return frozenset(id for id in held if id)
+    pointed = {loader.good, loader.trial, loader.once, loader.fallback, default}
+    return frozenset(id for id in _held(record) | pointed | {booted} if id)
 
 
 def removable(
     environments: Sequence[Environment], protected: Set[str], policy: Policy, now: datetime
 ) -> list[Removal]:
     """Choose what goes: bad ones and unproven ones before proven ones, the oldest first."""
+    return [one for one in dispensable(environments, protected, policy, now) if one.why]
+
+
+def dispensable(
+    environments: Sequence[Environment], protected: Set[str], policy: Policy, now: datetime
+) -> list[Removal]:
+    """Name all that may go at all, those first that the rules would remove first."""
     proven = sorted(e.id for e in environments if e.standing is Standing.PROVEN)
     fallbacks = proven[max(len(proven) - policy.proven, 0) :]
     able = [e for e in environments if not _kept(e) and e.id not in {*protected, *fallbacks}]
@@ -71,7 +78,7 @@ def removable(
     why: dict[str, str] = {}
     for rule in rules:
         why = {**rule, **why}
-    return [Removal(e.id, why[e.id]) for e in able if e.id in why]
+    return [Removal(e.id, why.get(e.id, "")) for e in able]
 
 
 def _held(record: Record) -> set[str | None]:

@@ -246,7 +246,8 @@ class Record:
 class LoaderView:
     """What the loader will read at the next boot.
 
-    A loader that cannot count has no file: `counts` is false and `present` true.
+    A loader that cannot count has no file: `counts` is false and `present` true. `fallback` is what
+    it would boot if its file were lost.
     """
 
     present: bool = True
@@ -256,6 +257,7 @@ class LoaderView:
     deployment: str = ""
     tries: int = 0
     once: str = ""
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

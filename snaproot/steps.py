@@ -4,7 +4,8 @@ The lower half of `transaction`: each step may run twice, and what a cut between
 is decided on in `recovery`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +16,7 @@ from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Filesystem
 from snaproot.recovery import Decision, Do, Situation
-from snaproot.retention import protected
+from snaproot.retention import Policy, Removal, dispensable, protected
 from snaproot.state import (
     Deployment,
     Judge,
@@ -61,7 +62,11 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One system: where its record is, its filesystem and its loader. The caller holds the lock."""
+    """One system: where its record is, its filesystem and its loader. The caller holds the lock.
+
+    `announce` is told what nobody asked for and everybody has to know: what retention removed, and
+    what it could not.
+    """
 
     ledger: Ledger
     filesystem: Filesystem
@@ -71,6 +76,8 @@ class Steps:
     notice: Notice
     log: Log
     quarantine: Quarantine
+    retention: Policy
+    announce: Notice
     tries: int = 2
 
     # -- recovery --------------------------------------------------------------------------------
@@ -179,7 +186,30 @@ class Steps:
         self._stand(target, Standing.PROVEN)
         record = record.promoted()
         self.ledger.save(record)
+        self._retain()
         return record
+
+    def _retain(self) -> None:
+        """Remove what the rules no longer keep. What fails is told, and undoes no promotion.
+
+        Last of all: until the record is IDLE the old base is what everything falls back to.
+        """
+        with self._told("nothing was cleaned up"):
+            for one in self.dispensable():
+                if one.why:
+                    self._let_go(one)
+
+    def _let_go(self, one: Removal) -> None:
+        with self._told(f"{one.id} ({one.why}) is still there"):
+            self._remove(one.id)
+            self.announce(f"{one.id} is removed: {one.why}")
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (SnaprootError, OSError) as error:
+            self.announce(f"{what}: {error}; snaproot cleanup tries again")
 
     def _finish_revert(self) -> None:
         record = self.ledger.load()
@@ -244,6 +274,8 @@ class Steps:
         self.ledger.save(record.dropped())
 
     def _remove(self, id: str) -> None:
+        """Delete one: the entry first, so that no menu ever leads to what is half there."""
+        self.filesystem.discardable(id)
         self.bootloader.withdraw(id)
         self.filesystem.discard(id)
 
@@ -258,10 +290,16 @@ class Steps:
 
     # -- questions -------------------------------------------------------------------------------
 
-    def _protected(self, record: Record) -> frozenset[str]:
-        found = self.filesystem.environments()
+    def needed(self) -> frozenset[str]:
+        """Name what something needs. Raises Refused where that cannot be determined."""
+        record, found = self.ledger.load(), self.filesystem.environments()
         booted, default = self.filesystem.booted(), self.filesystem.default()
         return protected(record, booted, self.bootloader.view(), default, found)
+
+    def dispensable(self) -> list[Removal]:
+        """Name all that may go, and the rule that chose it, if one did. Raises as `needed`."""
+        found = self.filesystem.environments()
+        return dispensable(found, self.needed(), self.retention, self.now())
 
     def _judgeable(self) -> Record:
         """Return the record if its pending target can get a verdict here and now."""

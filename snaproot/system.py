@@ -43,6 +43,7 @@ class System:
     boot: CommandLine
     boot_id: str
     notice: Notice
+    announce: Notice
     esp: Path | None = None
 
     @property
@@ -72,6 +73,8 @@ class System:
             notice=self.notice,
             log=partial(_logged, self.log, self.boot_id),
             quarantine=self.quarantine,
+            retention=self.config.retention,
+            announce=self.announce,
             tries=self.config.trial.tries,
         )
 
@@ -139,14 +142,24 @@ def has_left(top: Path) -> bool:
 
 
 @contextmanager
-def opened(sysroot: Path | None, *, esp: Path | None = None, notice: Notice) -> Iterator[System]:
-    """Wire an adopted system. Raises Refused where it is not adopted, or its ESP is not found."""
+def opened(
+    sysroot: Path | None,
+    *,
+    esp: Path | None = None,
+    notice: Notice,
+    announce: Notice | None = None,
+) -> Iterator[System]:
+    """Wire an adopted system. Raises Refused where it is not adopted, or its ESP is not found.
+
+    `announce` is for what a muted `notice` must not keep quiet.
+    """
     with top_level(sysroot) as top, ExitStack() as held:
-        yield _wired(top, held, running=sysroot is None, esp=esp, notice=notice)
+        running, told = sysroot is None, (notice, announce or notice)
+        yield _wired(top, held, running=running, esp=esp, told=told)
 
 
 def _wired(
-    top: Path, held: ExitStack, *, running: bool, esp: Path | None, notice: Notice
+    top: Path, held: ExitStack, *, running: bool, esp: Path | None, told: tuple[Notice, Notice]
 ) -> System:
     from snaproot.filesystem.btrfs.backend import Btrfs
     from snaproot.filesystem.btrfs.layout import Layout
@@ -169,7 +182,8 @@ def _wired(
         log=layout.log / verdicts.NAME,
         boot=said,
         boot_id=_BOOT_ID.read_text().strip() if running else "",
-        notice=notice,
+        notice=told[0],
+        announce=told[1],
         esp=home and home.parent.parent,
     )
 

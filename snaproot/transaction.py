@@ -4,7 +4,7 @@ Every operation: record the intent, take steps that may be repeated, record the 
 disk if the plug is pulled between any two lines is what `recover` finds and finishes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from snaproot import drafts
@@ -213,14 +213,25 @@ class Transaction(Steps):
         self.recover()
         return target
 
-    def remove(self, ids: Iterable[str]) -> None:
-        """Delete boot environments that nothing needs: the entry first, then the root."""
-        record = self.settled()
-        needed = self._protected(record)
+    def remove(self, ids: Sequence[str]) -> None:
+        """Delete boot environments that may go, chosen by the rules or by hand.
+
+        Raises Refused, before any is deleted, where one of them may not.
+        """
+        self.settled()
+        able = {one.id for one in self.dispensable()}
+        kept = [id for id in ids if id not in able]
+        if kept:
+            raise Refused(f"{kept[0]} has to stay; nothing was removed", hint="snaproot status")
         for id in ids:
-            if id in needed:
-                raise Refused(f"{id} is in use; it was not removed", hint="snaproot status")
             self._remove(id)
+
+    def remove_original(self, id: str) -> None:
+        """Delete the root from before the adoption. Raises Refused where something needs it."""
+        self.settled()
+        if id in self.needed():
+            raise Refused(f"{id} is in use; nothing was removed", hint="snaproot status")
+        self._remove(id)
 
     # -- questions -------------------------------------------------------------------------------
 

@@ -249,9 +249,12 @@ class FakeFilesystem:
         if not self.disk.get(("sealed", id)) or not self.disk.has(("meta", id)):
             raise Refused(f"{id} is not sealed")
 
-    def discard(self, id: str) -> None:
+    def discardable(self, id: str) -> None:
         if id in (self.running, self.default()):
             raise Refused(f"{id} is in use")
+
+    def discard(self, id: str) -> None:
+        self.discardable(id)
         if not any(self.disk.has((part, id)) for part in ("where", *_PARTS)):
             return
         self.disk.put(("where", id), "trash")
@@ -393,6 +396,7 @@ class CountingLoader:
             deployment=env.deployment,
             tries=env.tries,
             once=env.once,
+            fallback=str(self.disk.get(("good.cfg",))),
         )
 
     def arm(self, trial: Trial) -> None:

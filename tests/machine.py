@@ -7,6 +7,7 @@ from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Decision
+from snaproot.retention import Policy
 from snaproot.state import Judge, Kind, LoaderView, Phase, Record, Result, TrialArgument, Verdict
 from snaproot.steps import Boot
 from snaproot.transaction import Transaction
@@ -25,6 +26,7 @@ from tests.fakes import (
 BASE = "b000000"
 GREEN = Verdict(Result.GOOD, Judge.HEALTH)
 RED = Verdict(Result.BAD, Judge.HEALTH, "red")
+KEEPING = Policy(proven=1, unproven=100, total=100)
 MOVING = {Phase.ARMING, Phase.ARMED, Phase.PROMOTING, Phase.REVERTING}
 
 
@@ -43,6 +45,7 @@ class Machine:
     trial: TrialArgument | None = None
     skipped: TrialArgument | None = None
     by_hand: str = ""
+    policy: Policy = KEEPING
     clock: Clock = field(default_factory=Clock)
     notices: list[str] = field(default_factory=list)
 
@@ -63,6 +66,8 @@ class Machine:
             notice=self.notices.append,
             log=FakeLog(self.disk).append,
             quarantine=FakeQuarantine(self.disk),
+            retention=self.policy,
+            announce=self.notices.append,
         )
 
     @property
@@ -118,6 +123,7 @@ class Machine:
             self.trial,
             self.skipped,
             self.by_hand,
+            self.policy,
             self.clock,
         )
 

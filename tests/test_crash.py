@@ -16,7 +16,8 @@ from snaproot.environment import Environment, Standing
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.filesystem import Workspace
 from snaproot.recovery import Do
-from snaproot.state import Deployment, Kind, Phase, Record, Verdict
+from snaproot.retention import Policy
+from snaproot.state import Deployment, Kind, LoaderView, Phase, Record, Verdict
 from snaproot.transaction import Build, Transaction
 from tests.fakes import (
     Broken,
@@ -40,6 +41,8 @@ from tests.machine import (
     check_settled,
     cuts,
 )
+
+STRICT = Policy(proven=1, unproven=0, total=1)
 
 
 def good(machine: Machine) -> None:
@@ -147,6 +150,16 @@ def removed(machine: Machine) -> None:
     machine.transaction.remove([BASE])
 
 
+def retained(machine: Machine) -> None:
+    """The rules keep one: with the promotion go the base before it, and what was superseded."""
+    machine.policy = STRICT
+    machine.stage(arm=False)
+    machine.stage()
+    machine.come_up()
+    machine.transaction.promote(GREEN)
+    assert [e.id for e in machine.filesystem.environments()] == [machine.record.base]
+
+
 def offline(machine: Machine) -> None:
     machine.running = None
     machine.stage()
@@ -170,9 +183,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     offline,
     removed,
     stays,
+    retained,
 )
 
-KEEP_UNPROVEN = {stacked, superseded}
+KEEP_UNPROVEN = {stacked, superseded, retained}
 """Scenarios that leave a boot environment which was superseded, and nobody judged."""
 
 Plant = Callable[[Machine], Machine]
@@ -309,6 +323,77 @@ def test_without_a_loader_that_counts_nothing_is_given_back() -> None:
     assert not found.transaction.give_back()
 
 
+# -- retention, with which promotion ends ---------------------------------------------------------
+
+
+def promoted(found: Machine) -> Machine:
+    found.policy = STRICT
+    found.stage()
+    found.come_up()
+    found.transaction.promote(GREEN)
+    return found
+
+
+def test_a_promotion_that_was_cut_ends_with_retention_too() -> None:
+    for cut in cuts(retained, machine(counts=True)):
+        pending = cut.record.pending
+        if pending and pending.phase is Phase.PROMOTING:
+            cut.come_up()
+            assert [e.id for e in cut.filesystem.environments()] == [pending.target]
+
+
+def test_what_retention_cannot_remove_is_told_and_undoes_nothing() -> None:
+    found = machine(counts=True)()
+    found.filesystems = NothingGoes
+    promoted(found)
+    assert found.record.pending is None
+    assert found.running == found.record.base == found.filesystem.default() != BASE
+    told = [line for line in found.notices if "cannot be removed" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"{BASE} (more than 1 boot environments) is still there")
+    assert BASE in {e.id for e in found.filesystem.environments()}
+
+
+def test_where_retention_cannot_tell_what_is_needed_nothing_goes() -> None:
+    found = machine(counts=True)()
+    found.counters = BlindOnceIdle
+    promoted(found)
+    assert found.record.base != BASE
+    assert any("nothing was cleaned up" in line for line in found.notices)
+    assert BASE in {e.id for e in found.filesystem.environments()}
+
+
+def test_what_is_removed_is_told_with_the_rule() -> None:
+    found = promoted(machine(counts=True)())
+    assert f"{BASE} is removed: more than 1 boot environments" in found.notices
+
+
+def test_a_hand_removes_what_the_rules_keep_and_nothing_that_is_needed() -> None:
+    found = machine(counts=True)()
+    good(found)
+    (_, base) = before = [e.id for e in found.filesystem.environments()]
+    with pytest.raises(Refused, match=f"{base} has to stay; nothing was removed"):
+        found.transaction.remove([BASE, base])
+    assert [e.id for e in found.filesystem.environments()] == before
+    found.transaction.remove([BASE])
+    assert [e.id for e in found.filesystem.environments()] == [base]
+
+
+class NothingGoes(FakeFilesystem):
+    def discard(self, id: str) -> None:
+        raise Broken(f"{id} cannot be removed")
+
+
+class BlindOnceIdle(CountingLoader):
+    """A loader whose file goes the moment the promotion is recorded."""
+
+    def view(self) -> LoaderView:
+        record = FakeLedger(self.disk).load()
+        if record.pending is None and record.base != BASE:
+            return LoaderView(present=False, counts=True)
+        return super().view()
+
+
 # -- planted bugs: each must be caught, or the sweep above proves nothing -----------------------
 
 
@@ -347,6 +432,24 @@ class IdleBeforeTheDefaultMoves(Transaction):
         self.filesystem.set_default(target)
         self._stand(target, Standing.PROVEN)
         return self.ledger.load()
+
+
+class BaseRemovedBeforeIdle(Transaction):
+    def _finish_promotion(self) -> Record:
+        record = self.ledger.load()
+        target = record.pending.target if record.pending else ""
+        self.bootloader.settle(target)
+        self.filesystem.set_default(target)
+        self._stand(target, Standing.PROVEN)
+        self._remove(record.base)
+        self.ledger.save(record.promoted())
+        return self.ledger.load()
+
+
+class RemovedBeforeItsEntry(Transaction):
+    def _remove(self, id: str) -> None:
+        self.filesystem.discard(id)
+        self.bootloader.withdraw(id)
 
 
 class DefaultBeforePromotingIsRecorded(Transaction):
@@ -502,6 +605,8 @@ class CounterNotSpent(CountingLoader):
 PLANTED: tuple[tuple[type, str, Scenario], ...] = (
     (IdleBeforeTheDefaultMoves, "transactions", good),
     (DefaultBeforePromotingIsRecorded, "transactions", good),
+    (BaseRemovedBeforeIdle, "transactions", retained),
+    (RemovedBeforeItsEntry, "transactions", retained),
     (StagingNotRecorded, "transactions", bad),
     (StagedBeforeSealed, "transactions", stacked),
     (ArmedBeforeRecorded, "transactions", good),

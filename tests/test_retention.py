@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from snaproot.environment import Environment, Standing
 from snaproot.errors import ExitCode, Refused
-from snaproot.retention import Policy, Removal, protected, removable
+from snaproot.retention import Policy, Removal, dispensable, protected, removable
 from snaproot.state import Deployment, Kind, LoaderView, Phase, Record
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -84,6 +84,15 @@ def test_the_order_of_listing_does_not_matter(
     assert removable(there, needed, policy, NOW) == removable(there[::-1], needed, policy, NOW)
 
 
+def test_a_hand_may_choose_all_that_is_not_needed() -> None:
+    there = [be("b1"), be("b2"), be("b3"), be("b4", pinned=True), be("b5"), be("b6"), be("b7")]
+    policy = replace(GENEROUS, total=6)
+    assert dispensable(there, {"b2"}, policy, NOW) == [
+        Removal("b1", "more than 6 boot environments"),
+        Removal("b3"),
+    ]
+
+
 @given(environments, policies)
 def test_without_an_age_nothing_goes_below_the_numbers(
     there: list[Environment], policy: Policy
@@ -156,11 +165,11 @@ def test_everything_that_is_pointed_at_or_recorded_is_protected() -> None:
         work=pending("work", parent="workparent"),
         pending=replace(pending("pending"), replaces=replaced),
     )
-    loader = LoaderView(counts=True, good="good", trial="trial")
+    loader = LoaderView(counts=True, good="good", trial="trial", once="once", fallback="fallback")
     there = [be("base"), be("default"), be("other")]
     assert protected(record, "booted", loader, "default", there) == {
         *("base", "work", "workparent", "pending", "parent", "replaced", "grandparent", "oldbase"),
-        *("good", "trial", "default", "booted"),
+        *("good", "trial", "once", "fallback", "default", "booted"),
     }
 
 

@@ -62,6 +62,7 @@ class Grub:
             deployment=env.deployment,
             tries=env.tries,
             once=env.once,
+            fallback=self._good_without_env(),
         )
 
     def arm(self, trial: Trial) -> None:

@@ -51,7 +51,10 @@ class Call:
         """Open the system that is meant, for reading."""
         from snaproot.system import opened
 
-        with opened(self.sysroot, esp=self.esp, notice=self.output.notice) as system:
+        said = self.output
+        with opened(
+            self.sysroot, esp=self.esp, notice=said.notice, announce=said.announce
+        ) as system:
             yield system
 
     @contextmanager
