@@ -63,6 +63,19 @@ def mounted(device: str, top: Path, *, options: str = "subvolid=5") -> Iterator[
             top.rmdir()
 
 
+@contextmanager
+def memory(place: Path, size: str) -> Iterator[Path]:
+    """Mount a filesystem of that size in memory, whose figures are exact; nothing of it stays."""
+    place.mkdir()
+    words = ("-t", "tmpfs", "-o", f"size={size}", f"{MARK}{os.getpid()}-memory", str(place))
+    run(["mount", *words])
+    try:
+        yield place
+    finally:
+        unmounted(place)
+        place.rmdir()
+
+
 def unmounted(place: Path) -> None:
     """Unmount what is mounted at and below a place, deepest first."""
     for point in sorted(_mounts_below(place), key=len, reverse=True):
@@ -79,6 +92,9 @@ def clean() -> None:
         image = Path(name.strip().removesuffix(" (deleted)"))
         if MARK in image.name and not _alive(image):
             _drop(device, image)
+    for source, point in _mounts():
+        if source.startswith(MARK) and not _alive(Path(source, "memory")):
+            unmounted(Path(point))
 
 
 def _drop(device: str, image: Path) -> None:

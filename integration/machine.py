@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from integration import tinyroot
@@ -89,6 +89,18 @@ class Machine:
 
     def status(self) -> dict[str, object]:
         return self("status", "--json").json
+
+
+def configured(machine: Machine, settings: str) -> Machine:
+    """Give a machine settings: /run is its alone, in a mount namespace of its own."""
+    script = """
+mount -t tmpfs none /run
+mkdir /run/snaproot
+printf %s "$1" > /run/snaproot/snaproot.toml
+shift
+exec "$@"
+"""
+    return replace(machine, prefix=("unshare", "-m", "sh", "-e", "-c", script, "sh", settings))
 
 
 def environment() -> Mapping[str, str]:

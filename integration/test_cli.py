@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.machine import Machine, adopted, unadopted
+from integration.machine import Machine, adopted, configured, unadopted
 from snaproot import durable
 from snaproot.drafts import staging
 from snaproot.record import Records
@@ -32,18 +32,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with adopted(tmp_path_factory.mktemp("shared")) as lent:
         lent("run", "touch", "/usr/lib/marker")
         yield lent
-
-
-def configured(machine: Machine, settings: str) -> Machine:
-    """Give a machine settings: /run is its alone, in a mount namespace of its own."""
-    script = """
-mount -t tmpfs none /run
-mkdir /run/snaproot
-printf %s "$1" > /run/snaproot/snaproot.toml
-shift
-exec "$@"
-"""
-    return replace(machine, prefix=("unshare", "-m", "sh", "-e", "-c", script, "sh", settings))
 
 
 def pending(machine: Machine) -> dict[str, object] | None:

@@ -73,6 +73,7 @@ class Background:
             )
 
     def _planned(self, staging: Staging) -> Plan:
+        staging.check_room()
         try:
             return staging.plan(self.report)
         except NothingToDo:
@@ -97,7 +98,7 @@ class Background:
         return made
 
     def _built(self, staging: Staging, plan: Plan) -> Deployment:
-        staging.check_space(plan)
+        staging.check_room(plan)
         staging.download(self.report)
         build = staging.upgrade(self.report)
         return self.system.transaction.stage(Kind.UPGRADE, build, arm=self._arms)

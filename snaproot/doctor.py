@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from snaproot import adoption, areas, machine
+from snaproot import adoption, areas, machine, room
 from snaproot.adoption.describe import beside
 from snaproot.adoption.survey import foreign
 from snaproot.config import Unknown
@@ -12,6 +12,7 @@ from snaproot.errors import SnaprootError
 from snaproot.finding import Finding, Level
 from snaproot.overview import Overview, look
 from snaproot.system import System
+from snaproot.wording import size, some
 
 _MIB = 1 << 20
 UNCHANGED = "; nothing was changed"
@@ -29,7 +30,8 @@ def examine(system: System) -> list[Finding]:
         *_loader(seen, running=system.running),
         *_stub(system),
         *_trial(system),
-        _space(system),
+        *_space(system),
+        *_retention(system),
         *_areas(system),
         *_adoption(seen),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
@@ -161,15 +163,25 @@ def _trial(system: System) -> Iterator[Finding]:
         yield Finding(Level.LIMIT, "trials", what, "[trial] unknown")
 
 
-def _space(system: System) -> Finding:
-    space = system.filesystem.space([])
-    free, reserve = space.free // _MIB, system.config.space.reserve_mib
-    what = f"{free} MiB of {space.total // _MIB} MiB are free"
-    if free < reserve:
-        return Finding(
-            Level.BAD, "space", f"{what}, less than the {reserve} kept free", "snaproot cleanup"
-        )
-    return Finding(Level.GOOD, "space", what)
+def _space(system: System) -> Iterator[Finding]:
+    for place in room.places(system, system.config.space.reserve_mib * _MIB):
+        what = f"{size(place.free)} of {size(place.total)} are free on {place.name}"
+        if place.is_short:
+            short = f"{what}, less than the {size(place.needed)} that an upgrade leaves or takes"
+            yield Finding(Level.BAD, "space", short, "snaproot cleanup -n shows what could go")
+        elif place.path == system.top:  # how much is on the ESP is said of the machine
+            yield Finding(Level.GOOD, "space", what)
+
+
+def _retention(system: System) -> Iterator[Finding]:
+    """Name what should be gone: a promotion could not remove it, or the rules are stricter now."""
+    try:
+        over = [one.id for one in system.transaction.dispensable() if one.why]
+    except SnaprootError:
+        return  # what cannot be determined is told of the record, the default and the loader
+    if over:
+        what = f"the rules no longer keep {some(over)}"
+        yield Finding(Level.LIMIT, "retention", what, "snaproot cleanup")
 
 
 def _adoption(seen: Overview) -> Iterator[Finding]:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snaproot import devices, durable, fstab, kernels, quarantine
+from snaproot import devices, durable, fstab, kernels, quarantine, room
 from snaproot.adoption import sysimage
 from snaproot.environment import Environment, PackageChange
-from snaproot.errors import CommandFailed, NothingToDo, Refused
+from snaproot.errors import CommandFailed, NothingToDo
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
 from snaproot.packages import PackageManager, Plan, Progress, Report
@@ -51,17 +51,13 @@ class Staging:
         """Name what the base would get by a plan, as the quarantine does."""
         return quarantine.digest(self._since_base(plan.changes))
 
-    def check_space(self, plan: Plan) -> None:
-        """Refuse before anything is written, if the plan and the reserve do not fit."""
-        free = self.system.filesystem.space([]).free
-        reserve = self.system.config.space.reserve_mib * _MIB
-        needed = plan.download + max(plan.disk, 0) + _BOOT_FILES + reserve
-        if free < needed:
-            raise Refused(
-                f"{needed // _MIB} MiB are needed ({reserve // _MIB} of them kept free), "
-                f"{free // _MIB} are free; nothing was changed",
-                hint="snaproot cleanup, or a smaller [space] reserve_mib",
-            )
+    def check_room(self, plan: Plan | None = None) -> None:
+        """Refuse before anything is written, if the plan and the reserve do not fit.
+
+        Without a plan nobody knows what it takes: then only the reserve has to be there.
+        """
+        needed = plan.download + max(plan.disk, 0) + _BOOT_FILES if plan else 0
+        room.check(self.system, needed, kept=self.system.config.space.reserve_mib * _MIB)
 
     def download(self, report: Report) -> None:
         """Fetch what the plan needs, before any target exists."""

@@ -2,8 +2,19 @@
 
 from snaproot.adoption.execution import execute, findings
 from snaproot.adoption.note import unfinished
+from snaproot.adoption.outstanding import still_shared, was_top_level
 from snaproot.adoption.plan import plan
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.survey import is_taken, survey
 
-__all__ = ["AdoptionPlan", "execute", "findings", "is_taken", "plan", "survey", "unfinished"]
+__all__ = [
+    "AdoptionPlan",
+    "execute",
+    "findings",
+    "is_taken",
+    "plan",
+    "still_shared",
+    "survey",
+    "unfinished",
+    "was_top_level",
+]

@@ -90,9 +90,9 @@ def upgrade(
             _show(call.output, plan=plan)
             return
         _print_plan(call.output, plan)
+        staging.check_room(plan)
         call.agreed("Build this in a new boot environment?")
         with call.output.progress() as report, _kept(system):
-            staging.check_space(plan)
             staging.download(report)
             build = staging.upgrade(report)
             made = system.transaction.stage(Kind.UPGRADE, build, arm=not stage_only)
@@ -125,9 +125,9 @@ def run(
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, f"run {command[0]}") as system:
-        build = Staging(system, retry=retry).command(
-            command, network=network, line=call.output.aside
-        )
+        staging = Staging(system, retry=retry)
+        _check_room(system, staging, arm=not stage_only)
+        build = staging.command(command, network=network, line=call.output.aside)
         with _kept(system):
             made = system.transaction.stage(Kind.RUN, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
@@ -151,8 +151,10 @@ def shell(
 
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, "shell") as system:
+        staging = Staging(system, retry=retry)
+        _check_room(system, staging, arm=not stage_only)
         call.output.aside("A copy of the root. `exit` keeps what you do, `exit 1` discards it.")
-        build = Staging(system, retry=retry).shell(_SHELL, network=network)
+        build = staging.shell(_SHELL, network=network)
         with _kept(system):
             made = system.transaction.stage(Kind.SHELL, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
@@ -224,9 +226,15 @@ def _check_reboot(call: Call, *, stage_only: bool, reboot: bool | str | None) ->
 
 
 def _planned(call: Call, system: "System", staging: "Staging", *, arm: bool) -> "Plan":
-    system.transaction.ready(arm=arm)
+    _check_room(system, staging, arm=arm)
     with call.output.progress() as report:
         return staging.plan(report)
+
+
+def _check_room(system: "System", staging: "Staging", *, arm: bool) -> None:
+    """Refuse before anything is written; what a cut has left takes no room any more by then."""
+    system.transaction.ready(arm=arm)
+    staging.check_room()
 
 
 @contextmanager
