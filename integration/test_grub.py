@@ -124,6 +124,12 @@ CASES = {
     "another's file": Case(
         "b1", "", block({"saved_entry": "debian"}), {"saved_entry": "debian", "canary": "1"}
     ),
+    "nothing names a good one": Case(
+        "b1", "", bytes(1024), without=("good.cfg", "entries/original.cfg")
+    ),
+    "nothing names one that is there": Case(
+        "b2", "", bytes(1024), good="b9", without=("entries/b1.cfg", "entries/original.cfg")
+    ),
     "a text": Case("b1", "", b"good=b2\n" * 128),
     "no room": Case("b1", "snaproot.revert=d1", block(ARMED).rstrip(b"#").ljust(1024, b"\0")),
     "foreign variables": Case(
@@ -472,6 +478,12 @@ BUGS = {
         "set wanted=1",
         "canary of one",
     ),
+    "no original, and nothing else": (
+        "if regexp --set=1:found",
+        "if false",
+        "nothing names a good one",
+    ),
+    "the newest of all": ('"<"', '">"', "nothing names a good one"),
     "numbers are ids": ("'^[a-z]", "'^[a-z0-9]", "trial is digits"),
 }
 

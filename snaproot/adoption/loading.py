@@ -37,12 +37,14 @@ def set_up(plan: AdoptionPlan, layout: Layout) -> None:
     written. May be repeated after a cut at any point.
     """
     filesystem, esp, base = Btrfs(layout, None), Path(plan.esp), _base(layout)
-    said = _settings(Inside(filesystem.place(ORIGINAL).root))
+    original = any(one.id == ORIGINAL for one in filesystem.environments())
+    # Once it is gone, the base has its menu as it was when it was adopted.
+    said = _settings(Inside(filesystem.place(ORIGINAL if original else base).root))
     flush = partial(loaders.flush, filesystem, esp)
     grub = Grub(esp / HOME, partial(bootable, filesystem), flush, None)
     table = _text(Inside(filesystem.place(base).root), "/etc/fstab")
     loader = Loader(loaders.GRUB, _device(table, esp))
-    stub.establish(esp, said, grub, base)
+    stub.establish(esp, said, grub, base, original=original)
     loaders.save(layout.record, loader)
 
 

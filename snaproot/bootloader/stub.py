@@ -51,8 +51,10 @@ def leads_home(esp: Path) -> bool:
         raise Refused(f"{stub} cannot be read: {error.strerror}") from error
 
 
-def establish(esp: Path, settings: str, grub: Grub, good: str) -> None:
+def establish(esp: Path, settings: str, grub: Grub, good: str, *, original: bool = True) -> None:
     """Write the home with `good` as its choice, read it back, then let the stub lead to it.
+
+    `original`: the root that the stub led to is still there, and gets its entry.
 
     May be repeated after a cut at any write. Raises Refused where the stub cannot be ours,
     SnaprootError where the ESP cannot be written; GRUB then still starts as before.
@@ -63,7 +65,7 @@ def establish(esp: Path, settings: str, grub: Grub, good: str) -> None:
     try:
         for path in (grub.home.parent, grub.home, grub.home / "entries"):
             durable.make_directory(path, mode=None)
-        files = _files(grub.home, settings, before)
+        files = _files(grub.home, settings, before) | _entry(grub.home, before, original)
         for path, content in files.items():
             _put(path, content)
         grub.settle(good)
@@ -80,11 +82,15 @@ def _files(home: Path, settings: str, before: bytes) -> dict[Path, bytes]:
     script = {home / path.name: path.read_bytes() for path in sorted(_SCRIPT.iterdir())}
     return {
         home / "stub.saved": before,
-        # Who leaves the menu that it leads to is back in ours, with nothing loaded.
-        home / f"entries/{ORIGINAL}.cfg": before.rstrip(b"\n") + b"\nset loaded=missing\n",
         home / "settings.cfg": settings.encode(),
         **script,
     }
+
+
+def _entry(home: Path, before: bytes, original: bool) -> dict[Path, bytes]:
+    """Say how the original boots. Who leaves the menu that it leads to is back in ours."""
+    text = before.rstrip(b"\n") + b"\nset loaded=missing\n"
+    return {home / f"entries/{ORIGINAL}.cfg": text} if original else {}
 
 
 def _vendors(esp: Path) -> list[Path]:
