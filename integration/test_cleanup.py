@@ -258,6 +258,13 @@ def test_after_it_is_gone_a_lost_stub_is_given_back_without_it(bench: Bench) -> 
     assert (bench.home / "settings.cfg").read_bytes() == settings
 
 
+def test_one_that_somebody_deleted_is_forgotten(bench: Bench) -> None:
+    binding.delete(bench.machine.top / "@")
+    bench.machine("cleanup", "--original", "-y")
+    assert not (bench.machine.snaproot / "environments/original").exists()
+    assert "original" not in bench.entries()
+
+
 def test_it_stays_until_grub_was_seen_to_boot_what_adopted_it(tmp_path: Path) -> None:
     with laid(tmp_path) as bench:
         bench.machine("init", "-y")

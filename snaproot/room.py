@@ -8,6 +8,7 @@ from pathlib import Path
 from snaproot import original
 from snaproot.adoption.shape import ORIGINAL
 from snaproot.bootloader import HOME
+from snaproot.environment import Environment
 from snaproot.errors import NoRoom, SnaprootError
 from snaproot.retention import Removal
 from snaproot.system import System
@@ -87,22 +88,44 @@ def going(system: System) -> list[Going]:
     Reads the extents of every file in them. Raises Refused where what is needed cannot be
     determined.
     """
-    chosen = [*system.transaction.dispensable(), *_original(system)]
-    frees = system.filesystem.space([one.id for one in chosen]).exclusive
+    chosen, last = system.transaction.dispensable(), _original(system)
+    whole = [one.id for one in chosen] + [one.id for one in last if not one.damage]
+    frees = system.filesystem.space(whole).exclusive
     return [
-        Going(one.id, one.why, frees[one.id], _entry(system, one.id), _command(one))
-        for one in chosen
+        Going(one.id, one.why, frees.get(one.id, 0), _entry(system, one.id), _command(one))
+        for one in (*chosen, *(Removal(one.id) for one in last))
     ]
 
 
 def by_hand(plan: Sequence[Going], *, entries: bool = False) -> str:
-    """Say how what the rules keep could go, and what that frees; empty where nothing could."""
+    """Say how what the rules keep could go, and what that frees; empty for nothing. Pure."""
     ways = [
         f"{one.command} ({size(one.entry if entries else one.frees)})"
         for one in plan
         if not one.why
     ]
     return f"by hand: {some(ways)}" if ways else ""
+
+
+def said(place: Place, kept: int) -> str:
+    """Say what is needed and what is there. Pure."""
+    there = f"{size(place.free)} of {size(place.total)} are free"
+    if kept == place.needed:
+        return f"{size(kept)} have to stay free on {place.name}, {there}"
+    stays = f" ({size(kept)} of them kept free)" if kept else ""
+    return f"{size(place.needed)} are needed on {place.name}{stays}, {there}"
+
+
+def hint(plan: Sequence[Going], *, roots: bool) -> str:
+    """Say what could go, and what else helps; on the ESP alone entries are all that goes. Pure."""
+    ruled = [one for one in plan if one.why]
+    freed = size(sum(one.frees if roots else one.entry for one in ruled))
+    ways = (
+        f"snaproot cleanup removes {some([one.id for one in ruled])} ({freed})" if ruled else "",
+        by_hand(plan, entries=not roots),
+        "delete something large, or set a smaller [space] reserve_mib" if roots else _OTHERS,
+    )
+    return "; ".join(way for way in ways if way)
 
 
 def check(system: System, needed: int, *, kept: int = 0) -> None:
@@ -118,18 +141,18 @@ def check(system: System, needed: int, *, kept: int = 0) -> None:
     if not short:
         return
     plan = _known(system)
-    said = "; ".join(_said(place, kept if place is found[0] else 0) for place in short)
+    figures = "; ".join(said(place, kept if place is found[0] else 0) for place in short)
     shape = {
         "places": [place.shape() for place in found],
         "going": [one.shape() for one in plan],
     }
-    hint = _hint(plan, roots=found[0].is_short)
-    raise NoRoom(f"{said}; nothing was changed", hint=hint, shape=shape)
+    help = hint(plan, roots=found[0].is_short)
+    raise NoRoom(f"{figures}; nothing was changed", hint=help, shape=shape)
 
 
-def _original(system: System) -> list[Removal]:
+def _original(system: System) -> list[Environment]:
     try:
-        return [Removal(original.dispensable(system).id)]
+        return [original.dispensable(system)]
     except SnaprootError:
         return []
 
@@ -155,23 +178,3 @@ def _entry(system: System, id: str) -> int:
         return (system.esp / HOME / f"entries/{id}.cfg").stat().st_blocks * _SECTOR
     except OSError:
         return 0
-
-
-def _said(place: Place, kept: int) -> str:
-    there = f"{size(place.free)} of {size(place.total)} are free"
-    if kept == place.needed:
-        return f"{size(kept)} have to stay free on {place.name}, {there}"
-    stays = f" ({size(kept)} of them kept free)" if kept else ""
-    return f"{size(place.needed)} are needed on {place.name}{stays}, {there}"
-
-
-def _hint(plan: Sequence[Going], *, roots: bool) -> str:
-    """Say what could go, and what else helps; on the ESP alone entries are all that goes."""
-    ruled = [one for one in plan if one.why]
-    freed = size(sum(one.frees if roots else one.entry for one in ruled))
-    ways = (
-        f"snaproot cleanup removes {some([one.id for one in ruled])} ({freed})" if ruled else "",
-        by_hand(plan, entries=not roots),
-        "delete something large, or set a smaller [space] reserve_mib" if roots else _OTHERS,
-    )
-    return "; ".join(way for way in ways if way)

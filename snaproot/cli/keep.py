@@ -51,11 +51,11 @@ def cleanup(
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Remove what the retention rules no longer keep, and say how much that frees.
+    """Remove what the retention rules no longer keep.
 
-    Every promotion ends with the same. What runs, what a loader or the filesystem points at, what
-    is pending, pinned or among the last proven ones always stays; -n shows what could go besides.
-    Ends 77 if there is nothing to remove.
+    Every promotion ends with the same; here its plan is shown, with what it frees. What runs, what
+    a loader or the filesystem points at, what is pending, pinned or among the last proven ones
+    always stays; -n shows what could go besides. Ends 77 if there is nothing to remove.
     """
     from snaproot import room
 

@@ -19,6 +19,7 @@ from snaproot.health.baseline import Baseline
 from snaproot.overview import Overview
 from snaproot.packages import Plan
 from snaproot.recovery import Decision, Do
+from snaproot.room import Going, Place
 from snaproot.selection import Chosen, Step
 from snaproot.state import Deployment, Kind, LoaderView, Phase, Record
 from snaproot.verdicts import Verdict
@@ -212,4 +213,6 @@ def test_the_manual_names_every_key_and_every_word() -> None:
     finding = Finding("p", Severity.WANTED, Result.GOOD, "", {}, 0, 1)
     words |= {*finding.shape(), *judge([finding]).shape(), *Baseline().shape(), *Result, *Severity}
     words |= {*shapes.probe(probe), "probes", "baseline", "recorded_now"}
+    place, going = Place("the ESP", Path("/esp"), 1, 1, 1), Going("b1", "old", 1, 1)
+    words |= {*place.shape(), *going.shape(), "room", "places", "going", "by_hand"}
     assert not [word for word in words if f"`{word}`" not in MANUAL]
