@@ -60,6 +60,9 @@ class Bench:
         self.fetched()
         Apt(conffiles).upgrade(self.sandbox(writable=True), _quiet)
 
+    def cached(self) -> set[str]:
+        return {path.name for path in (self.home / "cache/apt/archives").glob("*.deb")}
+
     def versions(self, root: Path) -> dict[str, str]:
         return {name: Apt().installed(root).get(name, "") for name in recipes.RAW}
 
@@ -244,6 +247,23 @@ def test_what_was_fetched_is_applied_without_network_and_as_it_was(bench: Bench)
     package.write_bytes(content)
     Apt().upgrade(bench.sandbox(writable=True), _quiet)
     assert bench.versions(bench.target)[recipes.SCRIPT].endswith("+demo1")
+
+
+def test_what_an_earlier_upgrade_fetched_goes(bench: Bench) -> None:
+    bench.archive.publish(recipes.SCRIPT, recipes.DEPENDENCY, recipes.NEW)
+    with _served(bench.archive.directory) as uri:
+        bench.archive.install(bench.parent, uri=uri)
+        _snapshot(bench)
+        bench.fetched()
+        first = bench.cached()
+        bench.fetched()
+        assert bench.cached() == first != set()
+        bench.archive.publish(recipes.SCRIPT, revision=2)
+        bench.fetched()
+        assert len(bench.cached()) == len(first)
+        assert len(bench.cached() - first) == 1
+        Apt().upgrade(bench.sandbox(writable=True), _quiet)
+        assert bench.versions(bench.target)[recipes.SCRIPT].endswith("+demo2")
 
 
 class _Files(SimpleHTTPRequestHandler):

@@ -95,6 +95,7 @@ class Apt:
 
     def download(self, sandbox: Sandbox, report: Report) -> None:
         _prepare(sandbox)
+        _forget(sandbox)
         argv = _apt_get(_SPEAKING, "--yes", "--download-only", "dist-upgrade")
         _follow(sandbox, argv, "downloading packages", report, network=True)
 
@@ -126,6 +127,16 @@ def _prepare(sandbox: Sandbox) -> None:
     """Make snaproot's cache directories; apt itself makes what it wants in them."""
     for ours in sandbox.caches.values():
         ours.mkdir(parents=True, exist_ok=True)
+
+
+def _forget(sandbox: Sandbox) -> None:
+    """Remove what upgrades before this one fetched, or the cache would grow for ever."""
+    printed = _ask(sandbox, "--print-uris", "dist-upgrade")
+    needed = {archive.name for archive in aptoutput.archives(printed)}
+    cache = sandbox.caches.get(ARCHIVES)
+    for path in cache.rglob("*.deb") if cache else ():
+        if path.name not in needed:
+            path.unlink()
 
 
 def _ask(sandbox: Sandbox, *words: str) -> str:
