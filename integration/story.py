@@ -23,6 +23,7 @@ from snaproot.filesystem import Filesystem
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.record import Records
+from snaproot.retention import Policy
 from snaproot.staging import Staging
 from snaproot.state import Judge, Kind, Record, Result, Verdict
 from snaproot.steps import Boot
@@ -40,11 +41,12 @@ _BOOTS = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The classes that run; a planted bug replaces one of them."""
+    """The classes that run, and what they keep; a planted bug replaces one of them."""
 
     transactions: type[Transaction] = Transaction
     filesystems: type[Btrfs] = Btrfs
     records: type[Records] = Records
+    retention: Policy = Policy()  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
             notice=silent,
             log=system.transaction.log,
             quarantine=system.quarantine,
-            retention=system.config.retention,
+            retention=code.retention,
             announce=silent,
         )
         ours = replace(system, filesystem=filesystem, bootloader=loader, records=records)
@@ -187,6 +189,11 @@ def reject(machine: Machine) -> None:
 def abandon(machine: Machine) -> None:
     """Give up what is armed."""
     machine.transaction.abandon()
+
+
+def remove_original(machine: Machine) -> None:
+    """Remove the root from before the adoption."""
+    machine.transaction.remove_original("original")
 
 
 Step = Callable[[Machine], None]

@@ -10,7 +10,18 @@ import pytest
 from integration import tinyroot
 from integration.bigroot import snaproot
 from integration.powercut import attached, clean, mounted, read, workplace
-from integration.story import COUNTER, OTHERS, Code, Step, Story, abandon, stage, told
+from integration.story import (
+    COUNTER,
+    OTHERS,
+    Code,
+    Step,
+    Story,
+    abandon,
+    promote,
+    remove_original,
+    stage,
+    told,
+)
 from integration.sweep import Sweep, evenly
 from integration.writelog import Cut, Image, cuts
 from snaproot.environment import Environment
@@ -18,6 +29,7 @@ from snaproot.filesystem import Workspace
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.record import Records, render
+from snaproot.retention import Policy
 from snaproot.run import run
 from snaproot.state import Deployment, Kind, Record
 from snaproot.transaction import Build, Transaction
@@ -25,6 +37,7 @@ from snaproot.transaction import Build, Transaction
 pytestmark = pytest.mark.real
 
 ENOUGH = 150
+RETAINED = ((stage,), (promote, remove_original))
 PATIENCE = 90.0  # seconds
 
 
@@ -66,6 +79,17 @@ def test_other_stories_recover_too(
     home: Path, adopted: Image, boots: Sequence[Sequence[Step]]
 ) -> None:
     sweep = Sweep(home, told(home, adopted, Code(), boots))
+    sweep.over(evenly(all_cuts(sweep.story), 2 * ENOUGH))
+    sweep.over_recoveries(each=1, most=10)
+    assert len(sweep.seen) >= 2 * ENOUGH
+
+
+@pytest.mark.slow
+def test_a_promotion_with_retention_and_the_originals_end_recover_too(
+    home: Path, adopted: Image
+) -> None:
+    code = Code(retention=Policy(proven=1, unproven=0, total=1))
+    sweep = Sweep(home, told(home, adopted, code, RETAINED), code)
     sweep.over(evenly(all_cuts(sweep.story), 2 * ENOUGH))
     sweep.over_recoveries(each=1, most=10)
     assert len(sweep.seen) >= 2 * ENOUGH
