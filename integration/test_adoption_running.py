@@ -197,6 +197,26 @@ def test_a_trial_uses_the_originals_directories_and_the_next_boot_takes_them_ove
     assert "areas at the next boot" not in again.out
 
 
+def test_the_original_goes_once_its_directories_are_areas(hardware: Hardware) -> None:
+    said(hardware.boot("@", "snaproot init -y"))
+    target, line = hardware.target, hardware.trial
+    place, remove = f"@snaproot/environments/{target}/root", "snaproot cleanup --original -y"
+    assert "it is running" in said(hardware.boot("@", remove), status=3).err
+    hardware.tried()
+    write = "echo written >/var/lib/written"
+    early = said(hardware.boot(place, write, "snaproot promote", remove, line=line), status=3)
+    assert "/var" in early.err
+    assert "these are still its own directories" in early.err
+    assert (hardware.top / "@/var/lib/written").is_file()
+    after = "snaproot.canary=1"
+    said(hardware.boot(place, remove, line=after))
+    assert not (hardware.top / "@").exists()
+    assert not (hardware.esp / "EFI/snaproot/entries/original.cfg").exists()
+    assert (hardware.layout.areas / "var/lib/written").read_text() == "written\n"
+    again = said(hardware.boot(place, "snaproot status", "snaproot doctor || true", line=after))
+    assert "original" not in again.out
+
+
 def test_a_given_up_adoption_may_be_repeated(hardware: Hardware) -> None:
     said(hardware.boot("@", "snaproot init -y"))
     first = hardware.target

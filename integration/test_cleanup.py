@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,9 @@ from integration import layouts
 from integration.disk import memory
 from integration.machine import Machine, Said, adopted, configured, unadopted
 from integration.test_adoption_loader import STUB
+from snaproot.adoption.decisions import AreaPlan, How
+from snaproot.adoption.note import Shared
+from snaproot.areas import Area
 from snaproot.bootloader import envblock
 from snaproot.filesystem.btrfs import binding
 from snaproot.run import run
@@ -21,6 +24,10 @@ pytestmark = pytest.mark.real
 
 KEPT = "[retention]\nproven = 2\nunproven = 1\ntotal = 4\n"
 ESP_SIZE = 1 << 20
+_VAR = AreaPlan(
+    Area(name="var", subvolume="@snaproot/areas/var", mount="/var"), How.CARVED, "@", "var"
+)
+SHARED = asdict(Shared(areas=(_VAR,), nested=(), links=()))
 
 
 @dataclass(frozen=True)
@@ -290,9 +297,9 @@ def test_it_stays_while_something_needs_it(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("change", "said", "status"),
     [
-        ({"shared": ["/var", "/root"]}, "/var, /root: these are still its own directories", 3),
+        ({"shared": SHARED}, "/var: these are still its own directories", 3),
         ({"root": ""}, "it is the filesystem's top level", 3),
-        ({"shared": "/var"}, "`shared` is no list", 4),
+        ({"shared": "/var"}, "cannot be read", 4),
         (None, "cannot be read", 4),
     ],
     ids=["shared", "top level", "strange", "damaged"],
