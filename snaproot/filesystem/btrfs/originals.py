@@ -10,6 +10,7 @@ from snaproot.environment import Environment, Standing
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding, listing, trash
 from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.wording import some
 
 
 def check(layout: Layout, id: str) -> None:
@@ -23,8 +24,9 @@ def check(layout: Layout, id: str) -> None:
     nested = [found.path for found in trash.subvolumes_below(layout, root)[1:]]
     if nested:
         raise Refused(
-            f"{id} holds subvolumes of others, such as {nested[0]}; nothing was changed",
-            hint="move or delete them first",
+            f"{id} holds subvolumes of others: {some(nested)}; nothing was changed",
+            hint="look into them, then mount the top level (-o subvolid=5) and delete them: "
+            f"btrfs subvolume delete …/{nested[-1]}",
         )
 
 
