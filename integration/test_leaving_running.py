@@ -1,5 +1,6 @@
 """Leaving a system that runs, and what its package says when it is to be removed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 from contrib.debian import build
 from integration import layouts, tinyroot
 from integration.machine import REPOSITORY, Machine, environment
+from integration.test_adoption_loader import STUB
+from integration.test_adoption_running import Hardware as Stock
+from integration.test_adoption_running import hardware as stock  # noqa: F401 - a fixture
+from integration.test_adoption_running import said
 from integration.test_running import Hardware, hardware  # noqa: F401 - a fixture
 from snaproot import fstab
 from snaproot.filesystem.btrfs import binding
@@ -102,6 +107,63 @@ def test_a_cut_right_after_the_stub_is_no_way_back(hardware: Hardware) -> None: 
     machine("deinit", "-y")
     assert not (top / "@snaproot").exists()
     assert (top / "@var").is_dir()
+
+
+@pytest.fixture
+def led(stock: Stock) -> Stock:  # noqa: F811
+    """Lend a stock machine whose stub leads to its own filesystem."""
+    uuid = binding.information(stock.top)[1]
+    stub = STUB.replace("8e3a3a3a-1111-2222-3333-444455556666", uuid)
+    (stock.esp / "EFI/debian/grub.cfg").write_text(stub)
+    (stock.top / "@/boot/grub").mkdir()
+    (stock.top / "@/etc/alternatives").mkdir()
+    (stock.top / "@/etc/alternatives/awk").symlink_to(os.path.realpath("/usr/bin/awk"))
+    return stock
+
+
+def stub(machine: Stock) -> str:
+    return (machine.esp / "EFI/debian/grub.cfg").read_text()
+
+
+def test_an_adoption_that_is_still_a_trial_is_taken_back(led: Stock) -> None:
+    """init, and another mind: the original runs, and goes on without a reboot."""
+    before, default = stub(led), binding.default_id(led.top)
+    said(led.boot("@", "snaproot init -y"))
+    binding.create(led.layout.areas / "swap")
+    (led.layout.areas / "swap/file").write_bytes(bytes(4096))
+    assert "is pending" in said(led.boot("@", "snaproot deinit -y"), status=3).err
+    assert stub(led) != before
+    done = said(led.boot("@", "snaproot abandon -y", "snaproot deinit -y", "ls /var/lib/dpkg"))
+    assert "nothing of snaproot's is left" in done.out
+    assert stub(led) == before
+    assert binding.default_id(led.top) == default
+    assert sorted(s.path for s in binding.subvolumes(led.top)) == ["@", "@home"]
+    assert not (led.esp / "EFI/snaproot").exists()
+    said(led.boot("@", "snaproot status"), status=3)
+
+
+def test_a_root_that_was_adopted_while_it_ran_leaves_with_all_that_it_got(led: Stock) -> None:
+    before = stub(led)
+    said(led.boot("@", "snaproot init -y"))
+    place, line = f"@snaproot/environments/{led.target}/root", led.trial
+    led.tried()
+    said(led.boot(place, "echo trial >/var/lib/trial", "snaproot promote", line=line))
+    write = "echo area >/var/lib/area && echo late >/home/late"
+    taken = said(led.boot(place, write, line=line))
+    assert "the shared places are subvolumes" in taken.err
+    enabled = led.layout.etc(place.split("/")[2]) / "systemd/system/timers.target.wants"
+    enabled.mkdir(parents=True)
+    (enabled / "snaproot-upgrade.timer").symlink_to(
+        "/usr/lib/systemd/system/snaproot-upgrade.timer"
+    )
+    said(led.boot(place, "snaproot deinit -y", line=line))
+    assert stub(led) == before
+    assert not [*(led.top / "@/etc/systemd/system").glob("*.wants/snaproot-*")]
+    done = said(led.boot("@", "cat /var/lib/trial /var/lib/area /home/late", "snaproot deinit -y"))
+    assert done.out.startswith("trial\narea\nlate\n")
+    done = said(led.boot("@", "cat /var/lib/trial /var/lib/area /home/late"))
+    assert done.out == "trial\narea\nlate\n"
+    assert not led.layout.snaproot.exists()
 
 
 def test_only_the_base_leaves(hardware: Hardware) -> None:  # noqa: F811 - the fixture

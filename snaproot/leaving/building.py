@@ -58,6 +58,8 @@ class Builder:
         self._change_fstab(etc / "fstab")
         for unit in self.plan.masked:
             self._unmask(unit)
+        for link in sorted((self.root / _UNITS).glob("*.wants/snaproot-*")):
+            carving.remove(link)  # enabled, for a system that is adopted
         for held in _flagged(self.etc):
             place = etc / held.relative_to(self.etc)
             if os.path.lexists(place):

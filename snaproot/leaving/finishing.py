@@ -12,8 +12,9 @@ from pathlib import Path
 
 from snaproot import durable
 from snaproot.adoption.grounds import PARTIAL
+from snaproot.areas import Kind
 from snaproot.bootloader import HOME, stub
-from snaproot.filesystem.btrfs import binding, trash
+from snaproot.filesystem.btrfs import binding, collecting, trash
 from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
 from snaproot.leaving import note, table
 from snaproot.leaving.building import read, rewrite
@@ -68,14 +69,18 @@ class Finisher:
         binding.sync(top)
 
     def _drop_unused(self) -> None:
-        """Delete empty areas of an adoption that was taken back: no root mounts them, or ever did.
+        """Delete areas of an adoption that was taken back, but for what somebody wrote there.
 
-        Of one that was not they stay: the root's fstab mounts them, by whatever name or number.
+        The original never mounts them. Those that were not declared were not in use yet, and swap
+        is nobody's data. Of a root that was built all stay: its fstab mounts them.
         """
-        said = note.load(self.layout.record) or Note()
-        for _, path in () if said.made else self._areas():
-            if not any((self.layout.top / path).iterdir()):
-                binding.delete(self.layout.top / path)
+        if (note.load(self.layout.record) or Note()).made:
+            return
+        declared = collecting.declared(self.layout)
+        used = {area.subvolume for area in declared if area.kind is not Kind.SWAP}
+        for _, path in self._areas():
+            if path not in used or not any((self.layout.top / path).iterdir()):
+                trash.raze(self.layout.top, self.layout.top / path)
 
     def _areas(self) -> list[tuple[int, str]]:
         """List areas that still lie in our own; what is nested in one goes with it."""
