@@ -24,7 +24,7 @@ from integration.story import (
 )
 from integration.sweep import Sweep, evenly
 from integration.writelog import Cut, Image, cuts
-from snaproot.environment import Environment
+from snaproot.environment import Environment, Standing
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
@@ -133,6 +133,20 @@ class IdleBeforeTheDefaultMoves(Transaction):
         self._remove(record.pending.target if record.pending else "")
 
 
+class BaseRemovedBeforeIdle(Transaction):
+    """Removes what the record still falls back to."""
+
+    def _finish_promotion(self) -> Record:
+        record = self.ledger.load()
+        target = record.pending.target if record.pending else ""
+        self.bootloader.settle(target)
+        self.filesystem.set_default(target)
+        self._stand(target, Standing.PROVEN)
+        self._remove(record.base)
+        self.ledger.save(record.promoted())
+        return self.ledger.load()
+
+
 PLANTED: Sequence[tuple[Code, Sequence[Step], str]] = (
     (Code(filesystems=DefaultNotSynced), [stage], "what had been promised is not there"),
     (Code(records=RecordNotSynced), [stage], "what had been promised is not there"),
@@ -151,6 +165,14 @@ def test_planted_bug_is_caught(
 ) -> None:
     sweep = Sweep(home, told(home, adopted, code, [steps]))
     with pytest.raises(AssertionError, match=reason):
+        sweep.over(telling(sweep.story, 60))
+
+
+@pytest.mark.slow
+def test_retention_that_comes_too_early_is_caught(home: Path, adopted: Image) -> None:
+    code = Code(transactions=BaseRemovedBeforeIdle)
+    sweep = Sweep(home, told(home, adopted, code, [[stage], [promote]]))
+    with pytest.raises(AssertionError, match="does not exist"):
         sweep.over(telling(sweep.story, 60))
 
 
