@@ -52,12 +52,13 @@ def _info(root: Path, paragraph: Mapping[str, str], kind: str) -> Path:
 
 
 def _copy_files(root: Path, paragraph: Mapping[str, str], tree: Path) -> None:
-    """Copy files and links; directories come with them."""
+    """Copy files and links, and make directories; what is listed in `/var` are directories."""
     listed = _info(root, paragraph, "list").read_text().splitlines()
     paths = [path.lstrip("/") for path in listed if path not in {"/.", ""}]
     kept = [p for p in paths if (root / p).is_symlink() or (root / p).is_file()]
-    for directory in (p for p in paths if (root / p).is_dir() and not (root / p).is_symlink()):
-        (tree / directory).mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        if path.startswith("var/") or ((root / path).is_dir() and path not in kept):
+            (tree / path).mkdir(parents=True, exist_ok=True)
     for start in range(0, len(kept), 500):
         some = kept[start : start + 500]
         run(["env", f"--chdir={root}", "cp", "-a", "--parents", "-t", str(tree), "--", *some])

@@ -107,6 +107,23 @@ def _generation(subvolume: Path) -> str:
     return next(line for line in shown.splitlines() if "Generation" in line and "@" not in line)
 
 
+def test_maintainer_scripts_have_an_output_of_their_own(bench: Bench) -> None:
+    """What a script prints is shown, and a script that cannot print fails."""
+
+    def says(tree: Path) -> None:
+        script = tree / "DEBIAN/postinst"
+        place = "/usr/lib/mawk-output"
+        text = script.read_text() if script.exists() else "#!/bin/sh\nset -e\n"
+        lines = f"echo said by a script\nto=$(readlink /proc/$$/fd/1)\necho $to >{place}\n"
+        first, _, rest = text.partition("\n")
+        script.write_text(f"{first}\nset -e\n{lines}{rest}")
+        script.chmod(0o755)
+
+    bench.archive.publish("mawk", recipe=says)
+    bench.upgraded()
+    assert (bench.target / "usr/lib/mawk-output").read_text().startswith("pipe:")
+
+
 def test_an_upgrade_goes_into_the_target_alone(bench: Bench) -> None:
     bench.archive.publish(*recipes.GOOD)
     run(["btrfs", "property", "set", str(bench.parent), "ro", "true"])

@@ -12,7 +12,7 @@ from integration.vm.trials import CHANGE, Off, arguments, off, served, settled, 
 pytestmark = pytest.mark.machine
 
 UPGRADES = 20
-SOURCES = ("grub2", "linux-signed-amd64", "systemd")
+SOURCES = (*("grub2", "grub-efi-amd64-signed", "linux-signed-amd64", "shim-signed", "systemd"),)
 CORE = {"grub-efi-amd64", "linux-image-cloud-amd64", "systemd"}
 
 

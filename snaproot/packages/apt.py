@@ -42,7 +42,9 @@ _PLAIN = {
     "Dpkg::Use-Pty": "false",
     "quiet": "1",
 }
-_SPEAKING = {**_PLAIN, "APT::Status-Fd": "1"}
+_SPEAKING = {**_PLAIN, "APT::Status-Fd": "3"}
+_WITH_STATUS = ("sh", "-c", 'exec "$@" 3>&1', "sh")
+"""apt closes the descriptor of its status to dpkg: with 1 no maintainer script could print."""
 _QUIET = {
     "APT_LISTCHANGES_FRONTEND": "none",
     "DEBIAN_FRONTEND": "noninteractive",
@@ -163,7 +165,7 @@ def _follow(
         if fraction is not None:
             report(Progress(step, fraction))
 
-    done = sandbox.stream(argv, line, network=network, extra=extra)
+    done = sandbox.stream([*_WITH_STATUS, *argv], line, network=network, extra=extra)
     _check(argv, done.status, done.output)
     report(Progress(step, 1.0))
     return done
