@@ -116,7 +116,7 @@ def stock(top: Path, esp: Path, name: str = "@") -> Bench:
 
 @contextmanager
 def adopted(tmp_path: Path, name: str = "@") -> Iterator[Bench]:
-    with disk(tmp_path, size="512M") as top:
+    with disk(tmp_path, size="2G") as top:
         bench = stock(top, tmp_path / "esp", name)
         bench.machine("init", "-y")
         yield bench
@@ -336,7 +336,7 @@ def test_cut_at_any_write_one_of_two_ways_boots_and_typed_again_it_ends(
 
 def test_without_a_home_there_is_a_whole_root_at_its_name_at_every_instant(tmp_path: Path) -> None:
     """The stub leads there all the time: what changes places does so in one step."""
-    with disk(tmp_path, size="512M") as top:
+    with disk(tmp_path, size="2G") as top:
         bench = stock(top, tmp_path / "esp")
         Machine(top)("init", "-y")
         for number in range(1, 5000, 3):
@@ -406,7 +406,7 @@ def test_where_the_original_is_gone_its_place_is_taken(bench: Bench, tmp_path: P
 
 
 def test_without_a_home_the_default_is_all_that_moves(tmp_path: Path) -> None:
-    with disk(tmp_path, size="512M") as top:
+    with disk(tmp_path, size="2G") as top:
         bench = stock(top, tmp_path / "esp")
         binding.set_default(top, binding.subvolume_id(top / "@"))
         plain = Machine(top)
@@ -439,7 +439,7 @@ def test_an_adoption_that_was_never_promoted_is_taken_back(bench: Bench, tmp_pat
 
 
 def test_units_that_the_admin_had_masked_stay_masked(tmp_path: Path) -> None:
-    with disk(tmp_path, size="512M") as top:
+    with disk(tmp_path, size="2G") as top:
         bench = stock(top, tmp_path / "esp")
         own = top / "@/etc/systemd/system" / MASKED
         own.parent.mkdir(parents=True, exist_ok=True)
@@ -453,7 +453,7 @@ def test_units_that_the_admin_had_masked_stay_masked(tmp_path: Path) -> None:
 
 
 def test_with_a_password_the_menu_has_it_still(tmp_path: Path) -> None:
-    with disk(tmp_path, size="512M") as top:
+    with disk(tmp_path, size="2G") as top:
         bench = stock(top, tmp_path / "esp")
         guard = 'set superusers="boss"\npassword boss secret\n'
         with (top / "@/boot/grub/grub.cfg").open("a") as menu:

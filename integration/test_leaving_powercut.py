@@ -55,7 +55,7 @@ def home() -> Iterator[Path]:
 def upgraded(home: Path) -> tuple[Image, Bench, Kept]:
     """Make the disk of an adopted machine, upgraded since."""
     image = home / "system.img"
-    run(["truncate", "-s", "256M", str(image)])
+    run(["truncate", "-s", "2G", str(image)])
     run(["mkfs.btrfs", "-q", str(image)])
     with attached(image) as device, mounted(device, home / "top") as top:
         bench = stock(top, home / "esp")
