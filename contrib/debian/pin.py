@@ -9,7 +9,7 @@ import tempfile
 import tomllib
 from collections import defaultdict
 
-from contrib.debian.build import PINS, SOURCE, SUITES, BuildError, Suite, run
+from contrib.debian.build import KNOWN, PINS, SOURCE, BuildError, Suite, run
 
 # A C extension bound to the system's libbtrfsutil: the distribution builds it to match.
 DISTRIBUTION = ("btrfsutil",)
@@ -42,7 +42,7 @@ def main() -> int:
     """Write the pins that pip resolves on every suite, if they agree."""
     pins: dict[str, set[str]] = defaultdict(set)
     try:
-        for suite in SUITES.values():
+        for suite in KNOWN.values():
             for pin, hashes in resolved(suite).items():
                 pins[pin] |= hashes
     except BuildError as error:
