@@ -177,7 +177,10 @@ def test_questions_go_to_the_real_command(tmp_path: Path) -> None:
         real = tmp_path / "root/usr/sbin" / name
         real.write_text('#!/bin/sh\necho "real ${0##*/} $*"\n')
         real.chmod(0o755)
-    for asked in ("modprobe --show-depends btrfs", "systemctl --root=/ enable x", "udevadm info /"):
+    for asked in (
+        *("modprobe --show-depends btrfs", "systemctl --root=/ enable x", "udevadm info /"),
+        "systemctl -q --root /var/tmp/x add-wants initrd.target x",  # dracut's way
+    ):
         done = _writer(tmp_path / "root").run(asked.split())
         assert (done.output, done.shimmed) == (f"real {asked}\n", ())
     done = _writer(tmp_path / "root").run(["modprobe", "-a", "btrfs"])

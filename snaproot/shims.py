@@ -43,7 +43,11 @@ modprobe)
 udevadm) case "${{1-}}" in hwdb|info|test-builtin|verify) real "$@" ;; esac ;;
 sysctl) case "${{1-}}" in -n|-a|-N|-b) real "$@" ;; esac ;;
 systemctl)
+    before=
     for word; do
+        # These have the next word for themselves, as dracut writes --root.
+        case "$before" in --root|--preset-mode) before=; continue ;; esac
+        before=$word
         case "$word" in
         -*) ;;
         add-*|cat|disable|edit|enable|get-default|is-enabled|link|list-unit-files|mask|preset|\\
