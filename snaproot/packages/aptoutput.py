@@ -32,11 +32,12 @@ _COMMENT = re.compile(r"^[ \t]*#.*\n|(\[[^]\n]*\])|#.*", re.MULTILINE)
 _FOLD = re.compile(r"\n[ \t]+")
 _NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 
-_HOOKS_RUN = re.compile(r"^update-initramfs: Generating ")
+_HOOKS_RUN = re.compile(r"^(update-initramfs|dracut): Generating ")
 _DPKG_SPEAKS = re.compile(
     r"^(Setting up|Processing|Unpacking|Preparing|Selecting|Removing|Purging) "
 )
-_WARNING = re.compile(r"^([WE]: |(\S+: )?(warning|error)\b)", re.IGNORECASE)
+_WARNING = re.compile(r"^([WE]: |dracut\[[EF]\]: |(\S+: )?(warning|error)\b)", re.IGNORECASE)
+"""A dracut[W] tells of what is left out or in by choice; proof compares what came of it."""
 _HARMLESS = (
     "Possible missing firmware",
     "Not using locking for read only",  # apt itself, of the caches
@@ -44,6 +45,8 @@ _HARMLESS = (
     "defines no arrays",  # mdadm installed, no array in use
     "for fsck hook",  # no device can be opened inside; fsck.btrfs does nothing
     "may not contain cryptsetup binaries",  # and no encrypted root; proof compares with the base
+    "could not open /proc/modules",  # a kernel with nothing to load; dracut then takes all there is
+    "cannot read detailed chunk info",  # btrfs(8) without its capability; it names the disks anyway
 )
 
 

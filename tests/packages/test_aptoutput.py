@@ -42,6 +42,17 @@ E: /usr/share/initramfs-tools/hooks/zz failed with return 1.
 Setting up tree (2.2.1-1) ...
 W: said by somebody else
 """
+DRACUT = """\
+dracut: Generating /boot/initrd.img-7.2.12+deb14-cloud-amd64
+libkmod: ERROR: kmod_module_new_from_loaded: could not open /proc/modules: No such file or directory
+dracut-install: Could not get list of loaded modules. Switching to non-hostonly mode.
+WARNING: cannot read detailed chunk info, per-device usage will not be shown, run as root
+dracut[W]: Invalid persistent policy, your system does not have a /dev/disk/by-id directory.
+dracut[E]: Module 'crypt' cannot be installed.
+dracut-install: ERROR: installing 'cryptsetup'
+Processing triggers for libc-bin (2.43-2) ...
+dracut[E]: said by somebody else
+"""
 STATUS = """\
 Package: dpkg
 Status: install ok installed
@@ -158,6 +169,13 @@ def test_only_hooks_that_may_cost_the_boot_are_warnings() -> None:
     assert aptoutput.hook_warnings(HOOKS) == (
         "cryptsetup: ERROR: Couldn't resolve device /dev/mapper/root",
         "E: /usr/share/initramfs-tools/hooks/zz failed with return 1.",
+    )
+
+
+def test_what_dracut_says_may_cost_the_boot_too() -> None:
+    assert aptoutput.hook_warnings(DRACUT) == (
+        "dracut[E]: Module 'crypt' cannot be installed.",
+        "dracut-install: ERROR: installing 'cryptsetup'",
     )
 
 
