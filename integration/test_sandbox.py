@@ -15,6 +15,7 @@ import pytest
 
 from integration import disk as loop
 from integration import tinyroot
+from snaproot import shims
 from snaproot.errors import CommandFailed
 from snaproot.filesystem import Workspace
 from snaproot.run import run
@@ -190,6 +191,7 @@ def test_questions_go_to_the_real_command(tmp_path: Path) -> None:
 def test_it_says_what_it_is(root: Path) -> None:
     said = _reader(root).run(["sh", "-c", "tr '\\0' '\\n' < /proc/1/environ; env"]).output
     assert said.count("container=snaproot") == 2
+    assert f"DRACUT_INSTALL_PATH={shims.SYSTEM_PATH}\n" in said
 
 
 def test_a_failure_names_the_program_not_the_sandbox(root: Path) -> None:

@@ -265,6 +265,9 @@ def _differs(root: Path, place: Path) -> bool:
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Say what this is: systemd-detect-virt(1) reads `container` from process 1."""
+    """Say what this is: systemd-detect-virt(1) reads `container` from process 1.
+
+    dracut-install takes programs from every place on PATH: the shims are not for an initramfs.
+    """
     said = {"container": "snaproot", "HOME": "/root", "APT_CONFIG": shims.APT_PLACE}
-    return {**said, **(extra or {})}
+    return {**said, "DRACUT_INSTALL_PATH": shims.SYSTEM_PATH, **(extra or {})}
