@@ -33,6 +33,8 @@ PACKAGES = (
     "udev",
     "zstd",
 )
+DRACUT = ("forky",)
+"""Suites whose kernel asks for dracut first; mmdebstrap is left with what all of them have."""
 KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 SIZE = "6G"
 KEPT = 2
@@ -52,7 +54,7 @@ def cache() -> Path:
 
 def root(suite: str) -> Path:
     """Return the image of a Debian root with the snaproot package installed."""
-    own, made = package(suite), base(suite)
+    own, made = package(suite), dracut(suite) if suite in DRACUT else base(suite)
     name = _named(suite, "root", made.name.encode(), own.read_bytes())
     return kept(name, lambda home: _install(home, made / "root.img", own)) / "root.img"
 
@@ -62,6 +64,13 @@ def base(suite: str) -> Path:
     words = " ".join((*PACKAGES, *RAW, architecture()))
     name = _named(suite, "base", words.encode(), _script())
     return kept(name, lambda home: _bootstrap(home, suite))
+
+
+def dracut(suite: str) -> Path:
+    """Return a directory with the base's `root.img`, with dracut instead of initramfs-tools."""
+    made = base(suite)
+    name = _named(suite, "dracut", made.name.encode(), inspect.getsource(with_dracut).encode())
+    return kept(name, lambda home: _dracut(home, made / "root.img"))
 
 
 def package(suite: str) -> Path:
@@ -189,6 +198,40 @@ def _bootstrap(home: Path, suite: str) -> None:
             _mmdebstrap(suite, top / "@", home / "debs")
             run(["fstrim", str(top)])
     image.rename(home / "root.img")
+
+
+def _dracut(home: Path, image: Path) -> None:
+    copy = home / f"{loop.MARK}root.img"
+    _copy(image, copy)
+    with _opened(copy) as top:
+        with_dracut(home, top / "@")
+        run(["fstrim", str(top)])
+    copy.rename(home / "root.img")
+
+
+def with_dracut(home: Path, root: Path) -> None:
+    """Let apt put dracut in the place of initramfs-tools: it makes every initramfs anew."""
+    settings = home / "apt.conf"
+    settings.write_text(f'{options()}APT::Sandbox::User "root";\n', encoding="utf-8")
+    script = (
+        "apt-get -q update; apt-get -q install -y --no-install-recommends "
+        "-o Dpkg::Options::=--force-unsafe-io dracut initramfs-tools-; "
+        "apt-get -q autoremove -y --purge; dpkg --purge initramfs-tools; "
+        "apt-get clean; rm -rf /var/lib/apt/lists/*"
+    )
+    argv = [
+        *("bwrap", "--die-with-parent", "--unshare-pid", "--bind", str(root), "/"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp"),  # noqa: S108
+        *("--ro-bind", str(settings), "/run/apt.conf"),
+        *("--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf"),
+        *("env", "APT_CONFIG=/run/apt.conf", "DEBIAN_FRONTEND=noninteractive"),
+        *("sh", "-ec", script),
+    ]
+    there = (root / "etc/resolv.conf").exists()
+    run(argv)
+    if not there:
+        (root / "etc/resolv.conf").unlink()
+    settings.unlink()
 
 
 def _mmdebstrap(suite: str, target: Path, debs: Path) -> None:

@@ -7,6 +7,7 @@ booted once. Each is a directory with `disk.img` and the firmware's variables, `
 
 import sys
 from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
 
 from integration import debian
@@ -25,24 +26,29 @@ _REPOSITORY = _HERE.parents[1]
 _STOCK = ("stock.py", "parts.py", "agent.sh", "agent.service", "finish.sh")
 
 
-def stock() -> Path:
+def stock(suite: str = SUITE) -> Path:
     """Return Debian without snaproot."""
-    made = debian.base(SUITE)
-    name = _named("stock", made.name.encode(), *((_HERE / file).read_bytes() for file in _STOCK))
-    return debian.kept(name, lambda home: debian_stock.make(home, made / "root.img"))
+    made = debian.base(suite)
+    parts = (made.name.encode(), *((_HERE / file).read_bytes() for file in _STOCK))
+    name = _named(suite, "stock", *parts)
+    image = debian.kept(name, lambda home: debian_stock.make(home, made / "root.img"))
+    if suite not in debian.DRACUT:
+        return image
+    name = _named(suite, "dracut", image.name.encode(), getsource(debian.with_dracut).encode())
+    return debian.kept(name, lambda home: _with_dracut(home, image))
 
 
-def packaged() -> Path:
+def packaged(suite: str = SUITE) -> Path:
     """Return the same with snaproot's package, installed by the root's own dpkg."""
-    made, package = stock(), debian.package(SUITE)
-    name = _named("packaged", made.name.encode(), package.read_bytes())
+    made, package = stock(suite), debian.package(suite)
+    name = _named(suite, "packaged", made.name.encode(), package.read_bytes())
     return debian.kept(name, lambda home: _packaged(home, made, package))
 
 
 def adopted() -> Path:
     """Return the same, adopted by this checkout's snaproot, and proven by a boot."""
     made = packaged()
-    name = _named("adopted", made.name.encode(), Path(__file__).read_bytes())
+    name = _named(SUITE, "adopted", made.name.encode(), Path(__file__).read_bytes())
     return debian.kept(name, lambda home: _adopted(home, made))
 
 
@@ -53,9 +59,17 @@ def snaproot(top: Path, boot: Path, *words: str, check: bool = True) -> Complete
     return run([*command, "--esp", str(boot), *words], extra=place, check=check)
 
 
-def _named(kind: str, *content: bytes) -> str:
+def _named(suite: str, kind: str, *content: bytes) -> str:
     digest = sha256(b"\0".join(content)).hexdigest()
-    return f"machine-{SUITE}-{kind}-{digest[:16]}"
+    return f"machine-{suite}-{kind}-{digest[:16]}"
+
+
+def _with_dracut(home: Path, made: Path) -> None:
+    disk = _copied(made, home)
+    with timed("dracut: apt"), opened(home, disk) as top:
+        debian.with_dracut(home, top / "@")
+        run(["fstrim", str(top)])
+    disk.rename(home / "disk.img")
 
 
 def _packaged(home: Path, made: Path, package: Path) -> None:
