@@ -31,9 +31,9 @@ INIT = 600.0  # seconds
 
 
 @contextmanager
-def counting() -> Iterator[Machine]:
+def counting(suite: str = images.SUITE) -> Iterator[Machine]:
     """Lend a stock machine with snaproot's package, in which a service counts from the start."""
-    with machine(images.packaged()) as found:
+    with machine(images.packaged(suite)) as found:
         with found.opened() as (top, _):
             etc = top / "@/etc"
             (etc / "testbed/counter.py").write_text(COUNTER.read_text())

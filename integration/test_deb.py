@@ -177,11 +177,16 @@ def test_foreign_python_code_is_not_loaded(installed: Root) -> None:
 
 
 def test_every_library_loads_on_the_suites_python(installed: Root) -> None:
+    installed.run(*loads_everything(installed.path, installed.suite))
+
+
+def loads_everything(root: Path, suite: str) -> list[str]:
+    """Return what loads every library in a root, from where its launcher looks for them."""
     names = "btrfsutil rich.console sigstore.sign sigstore.verify tomli_w typer snaproot.system"
-    launcher = (installed.path / "usr/bin/snaproot").read_text()
+    launcher = (root / "usr/bin/snaproot").read_text()
     paths = [line for line in launcher.splitlines() if line.startswith(("import", "sys.path"))]
     code = "\n".join([*paths, *(f"import {name}" for name in names.split())])
-    installed.run(f"python{build.SUITES[installed.suite].python}", "-IBS", "-c", code)
+    return [f"python{build.KNOWN[suite].python}", "-IBS", "-c", code]
 
 
 def test_bash_completes_a_command(installed: Root) -> None:
