@@ -14,16 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from snaproot import areas, durable, kernels
-from snaproot.adoption import carving, loading
+from snaproot.adoption import loading
 from snaproot.adoption import note as notes
 from snaproot.adoption.building import Builder, Step, lay_out
-from snaproot.adoption.facts import is_within
 from snaproot.adoption.grounds import PARTIAL
 from snaproot.adoption.note import Note
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Busy, SnaprootError
-from snaproot.filesystem.btrfs import binding, sealing
+from snaproot.filesystem.btrfs import binding, sealing, trash
 from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.listing import SUBVOLUME
@@ -160,18 +159,7 @@ def _finish(plan: AdoptionPlan, top: Path, report: Report) -> None:
 
 def clear(top: Path) -> None:
     """Remove what a cut left of a tree being built; it is never anything else's."""
-    if not os.path.lexists(top / PARTIAL):
-        return
-    with binding.translated(f"clear {top / PARTIAL}"):
-        found = [s for s in binding.subvolumes(top) if is_within(s.path, PARTIAL)]
-        found.sort(key=lambda subvolume: subvolume.path.count("/"))
-        for subvolume in found:
-            if subvolume.read_only:
-                binding.set_read_only(top / subvolume.path, read_only=False)
-        for subvolume in reversed(found):
-            binding.delete(top / subvolume.path)
-        carving.remove(top / PARTIAL)
-    binding.sync(top)
+    trash.raze(top, top / PARTIAL)
 
 
 @contextmanager

@@ -13,9 +13,8 @@ from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import found_at, inside
 from snaproot.areas import Kind
-from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
-from snaproot.filesystem.btrfs.trash import subvolumes_below
 from snaproot.filesystem.cloning import copy_attributes
 
 PARTIAL = f"{SNAPROOT}.partial"
@@ -57,14 +56,8 @@ class Grounds:
 
     def drop(self, plan: AreaPlan) -> None:
         """Delete an area's subvolume that nobody uses yet, and what is nested in it."""
-        if not self.is_made(plan):
-            return
-        found = subvolumes_below(self.layout, self.area_place(plan))
-        for subvolume in found:
-            if subvolume.read_only:
-                binding.set_read_only(self.layout.top / subvolume.path, read_only=False)
-        for subvolume in reversed(found):
-            binding.delete(self.layout.top / subvolume.path)
+        if self.is_made(plan):
+            trash.raze(self.layout.top, self.area_place(plan))
 
     def fill(self, plan: AreaPlan) -> None:
         """Make an area's subvolume, with its content."""

@@ -50,11 +50,7 @@ def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
         return
     found = subvolumes_below(layout, place)
     _check(found, held)
-    for subvolume in found:
-        if subvolume.read_only:
-            binding.set_read_only(layout.top / subvolume.path, read_only=False)
-    for subvolume in reversed(found):
-        binding.delete(layout.top / subvolume.path)
+    _delete(layout.top, found)
     with binding.translated(f"empty {place}"):
         _remove(place, place.lstat().st_dev)
 
@@ -67,11 +63,7 @@ def raze(top: Path, place: Path) -> None:
     if not os.path.lexists(place):
         return
     found = subvolumes_below(Layout(top), place)
-    for subvolume in found:
-        if subvolume.read_only:
-            binding.set_read_only(top / subvolume.path, read_only=False)
-    for subvolume in reversed(found):
-        binding.delete(top / subvolume.path)
+    _delete(top, found)
     with binding.translated(f"remove {place}"):
         if os.path.lexists(place):
             _remove(place, place.lstat().st_dev)
@@ -96,6 +88,15 @@ def subvolumes_below(layout: Layout, place: Path) -> Sequence[Subvolume]:
     inside = layout.inside(place)
     found = (s for s in binding.subvolumes(layout.top) if f"{s.path}/".startswith(f"{inside}/"))
     return sorted(found, key=lambda subvolume: subvolume.path.count("/"))
+
+
+def _delete(top: Path, found: Sequence[Subvolume]) -> None:
+    """Open what is sealed, then delete, what is nested deepest first."""
+    for subvolume in found:
+        if subvolume.read_only:
+            binding.set_read_only(top / subvolume.path, read_only=False)
+    for subvolume in reversed(found):
+        binding.delete(top / subvolume.path)
 
 
 def _check(found: Sequence[Subvolume], held: frozenset[int]) -> None:
