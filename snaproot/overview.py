@@ -62,7 +62,7 @@ class Overview:
         if None in (booted, base) or booted == base or self.in_trial:
             return ""
         if booted in {e.id for e in self.environments if e.standing is Standing.ORIGINAL}:
-            return "it is not sealed, and cannot be the base; a reboot leaves it"
+            return "it cannot be the base, what is written there stays there; a reboot leaves it"
         if self.pending and self.pending.target == booted:
             return "which is no trial; a reboot leaves it"
         return "to stay here: snaproot rollback"

@@ -38,8 +38,8 @@ TRIED = f"{TARGET} is tried at the next boot. To drop it: snaproot abandon"
 STAYS = f"{THIRD} is running, chosen by hand, to stay here: snaproot rollback."
 NO_TRIAL = f"{TARGET} is running, chosen by hand, which is no trial; a reboot leaves it."
 UNSEALED = (
-    "original is running, chosen by hand, it is not sealed, and cannot be the base; "
-    "a reboot leaves it."
+    "original is running, chosen by hand, it cannot be the base, what is written there "
+    "stays there; a reboot leaves it."
 )
 TRIAL = f"this is a trial of {TARGET}, not judged yet (snaproot status)."
 MOVED = f"{BASE} is running, the default is {THIRD}. To stay here: snaproot rollback"
