@@ -102,6 +102,9 @@ def tried(guest: Guest, first: Mapping[str, int]) -> tuple[str, dict[str, int]]:
     """See a trial in the original's own directories, and its promotion."""
     assert mounted(guest, "/var") == "/@/var"
     assert mounted(guest, "/home") == "/@home"
+    own = mounted(guest, "/var/lib/dpkg")
+    assert own.endswith("/root/usr/lib/sysimage/dpkg")
+    guest.run("! touch /var/lib/dpkg/x && dpkg --audit")
     base = str(settled(guest)["base"])
     assert base != ORIGINAL
     trials.sound(guest)

@@ -6,6 +6,7 @@ Its first process is a shell: what the early unit mounts for all is seen by whoe
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,9 +47,10 @@ mount --bind "$root/run/cmdline" "$root/proc/cmdline"
 cd "$root"
 pivot_root . mnt
 "$1" -m snaproot.boot shared || echo "early: $?" >&2
-for place in $(awk '$3 == "btrfs" && $2 != "/" { print $2 }' /etc/fstab); do
+while read -r _ place type _; do
+    [ "$type" = btrfs ] && [ "$place" != / ] || continue
     mountpoint -q "$place" || mount "$place"
-done
+done </etc/fstab
 for shared in {programs}; do mount --rbind "/mnt$shared" "$shared"; done
 umount --lazy /mnt
 shift
@@ -116,17 +118,28 @@ def _needed() -> list[Path]:
 
 @pytest.fixture
 def hardware(tmp_path: Path) -> Iterator[Hardware]:
-    with disk(tmp_path, size="2G") as top:
-        for name in ("@", "@home"):
-            run(["btrfs", "subvolume", "create", str(top / name)])
-        root = top / "@"
-        device = mount_of(top).source
+    with stock(tmp_path, "@") as found:
+        yield found
+
+
+@contextmanager
+def stock(directory: Path, subvolume: str, *apart: str) -> Iterator[Hardware]:
+    """Lend a stock root in a subvolume, with `/home` and more, by their names, in others."""
+    with disk(directory, size="2G") as top:
+        mounted = {"/home": "@home", **{f"/{name}": f"@{name}" for name in apart}}
+        for name in (subvolume, *mounted.values()):
+            if name:
+                run(["btrfs", "subvolume", "create", str(top / name)])
+        root, device = top / subvolume, mount_of(top).source
         uuid = run(["blkid", "-s", "UUID", "-o", "value", device]).output.strip()
-        tinyroot.build(root, spec=f"UUID={uuid}")
+        tinyroot.build(root, spec=f"UUID={uuid}", subvolume=subvolume)
         (root / "boot/efi").mkdir()
         with (root / "etc/fstab").open("a") as table:
-            table.write(f"UUID={uuid} /home btrfs subvol=@home 0 0\n")
+            for point, name in mounted.items():
+                table.write(f"UUID={uuid} {point} btrfs subvol={name} 0 0\n")
             table.write("UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n")
+        for name in apart:
+            run(["cp", "-a", f"{root / name}/.", str(top / f"@{name}")])
         unit = root / lending.UNIT.lstrip("/")
         unit.parent.mkdir(parents=True)
         unit.write_text("[Unit]\n")
@@ -134,7 +147,7 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
         (root / "root/.keep").mkdir()
         for place in _needed():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
-        esp, work = tmp_path / "esp/copy", tmp_path / "root"
+        esp, work = directory / "esp/copy", directory / "root"
         (esp / "EFI/debian").mkdir(parents=True)
         (esp / "EFI/debian/grub.cfg").write_text(STUB)
         work.mkdir()
@@ -215,6 +228,28 @@ def test_the_original_goes_once_its_directories_are_areas(hardware: Hardware) ->
     assert (hardware.layout.areas / "var/lib/written").read_text() == "written\n"
     again = said(hardware.boot(place, "snaproot status", "snaproot doctor || true", line=after))
     assert "original" not in again.out
+
+
+@pytest.mark.parametrize(("subvolume", "apart"), [("", ()), ("@", ("var",))], ids=["top", "var"])
+def test_other_layouts_are_adopted_alike(
+    tmp_path: Path, subvolume: str, apart: tuple[str, ...]
+) -> None:
+    """A root that is the top level itself, and a /var in a subvolume with the package state."""
+    with stock(tmp_path, subvolume, *apart) as hardware:
+        said(hardware.boot(subvolume or "/", "snaproot init -y", "snaproot status"))
+        target, line = hardware.target, hardware.trial
+        hardware.tried()
+        place = f"@snaproot/environments/{target}/root"
+        write = "echo written >/var/lib/written; cat /var/lib/dpkg/status"
+        said(hardware.boot(place, write, "snaproot promote", line=line))
+        before = hardware.top / (f"@{apart[0]}" if apart else "var")
+        assert (before / "lib/written").is_file()
+        said(hardware.boot(place, "cat /var/lib/written"))
+        area = hardware.layout.areas / "var"
+        assert (area / "lib/written").read_text() == "written\n"
+        assert (area / "lib/dpkg").is_symlink()
+        assert (before / "lib/dpkg/status").is_file()
+        said(hardware.boot(place, "snaproot status"))
 
 
 def test_a_given_up_adoption_may_be_repeated(hardware: Hardware) -> None:
