@@ -321,6 +321,76 @@ def test_init_may_be_cut_anywhere(hardware: Hardware, step: str) -> None:
     assert [*hardware.layout.areas.iterdir()] == []
 
 
+def adopted(hardware: Hardware) -> tuple[str, str]:
+    """Adopt, try and promote; return the boot environment and its root, before the next boot."""
+    said(hardware.boot("@", "snaproot init -y"))
+    target, line = hardware.target, hardware.trial
+    hardware.tried()
+    place = f"@snaproot/environments/{target}/root"
+    said(hardware.boot(place, "snaproot promote", line=line))
+    return target, place
+
+
+def test_what_is_in_use_is_not_taken_over(hardware: Hardware) -> None:
+    """A disk that was full is not any more, and somebody starts the unit by hand: too late."""
+    _, place = adopted(hardware)
+    again = f"{sys.executable} -m snaproot.boot shared"
+    record = hardware.layout.record / "record.json"
+    kept = record.read_bytes()
+    record.write_bytes(b"torn")
+    restore = f"printf '%s' '{kept.decode()}' >/run/record.json"
+    into = "mount -t btrfs -o subvolid=5 {0} /media && cp /run/record.json /media/{1}"
+    place_of = f"@snaproot/record/{record.name}"
+    done = hardware.boot(
+        place,
+        "findmnt -n -o FSROOT /var",
+        restore,
+        into.format(hardware.device, place_of),
+        f"{again} || echo ended $?",
+    )
+    assert "/@/var" in said(done).out
+    assert "ended 1" in done.out
+    assert "in use already" in done.err
+    note = notes.load(hardware.layout)
+    assert note is not None
+    assert note.shared is not None
+
+
+def test_subvolumes_that_came_and_went_since_the_plan(hardware: Hardware) -> None:
+    """Services make and delete subvolumes between init and the boot that takes over."""
+    gone, came = hardware.top / "@/var/lib/gone", hardware.top / "@/var/lib/came"
+    binding.create(gone)
+    _, place = adopted(hardware)
+    binding.delete(gone)
+    binding.create(came)
+    (came / "data").write_text("data")
+    binding.create(came / "inner")
+    (came / "inner/more").write_text("more")
+    found = hardware.boot(place, "cat /var/lib/came/data /var/lib/came/inner/more")
+    assert said(found).out == "datamore"
+    area = hardware.layout.areas / "var/lib"
+    assert binding.is_subvolume(area / "came")
+    assert binding.is_subvolume(area / "came/inner")
+    assert (hardware.top / "@/var/lib/came/data").is_file()
+
+
+def test_edits_after_init_are_named(hardware: Hardware) -> None:
+    said(hardware.boot("@", "snaproot init -y"))
+    done = said(hardware.boot("@", "echo x >/etc/edited", "snaproot status"))
+    assert "etc/edited" in done.out
+
+
+def test_what_a_trial_wrote_to_a_new_area_is_not_dropped(hardware: Hardware) -> None:
+    """The original has no /srv; its area is mounted in the trial, which is given up."""
+    (hardware.top / "@/srv").rmdir()
+    said(hardware.boot("@", "snaproot init -y"))
+    line, place = hardware.trial, f"@snaproot/environments/{hardware.target}/root"
+    hardware.tried()
+    said(hardware.boot(place, "echo kept >/srv/kept", line=line))
+    said(hardware.boot("@", "snaproot abandon -y", "snaproot init -y"))
+    assert (hardware.layout.areas / "srv/kept").read_text() == "kept\n"
+
+
 _CUT = """
 import os, sys
 from pathlib import Path

@@ -58,6 +58,11 @@ class Background:
         transaction = self.system.transaction
         transaction.recover()
         pending = self.system.records.load().pending
+        if pending is not None and pending.phase is Phase.STAGED and pending.reason and self._arms:
+            raise Refused(
+                f"{pending.target} is not armed any more: {pending.reason}; nothing was changed",
+                hint=f"snaproot activate {pending.target}, or snaproot abandon",
+            )
         if pending is not None and pending.phase in {Phase.STAGED, Phase.ARMED}:
             raise NothingToDo(
                 f"{pending.target} is {pending.phase} and waits; nothing more is staged until then",
@@ -85,9 +90,12 @@ class Background:
         content, kept = staging.content(plan), self._notebook.load()
         if kept.failure and kept.failure.holds(content, now()):
             raise _held(kept.failure)
+        staging.check_room(plan)
+        staging.download(self.report)  # neither is the update's own failure
         self._notebook.save(kept.failing(content, now(), _CUT_SHORT))
         try:
-            made = self._built(staging, plan)
+            build = staging.upgrade(self.report)
+            made = self.system.transaction.stage(Kind.UPGRADE, build, arm=self._arms)
         except RevertedBefore:
             self._notebook.save(kept)
             raise
@@ -96,12 +104,6 @@ class Background:
             raise
         self._notebook.forget_failure()
         return made
-
-    def _built(self, staging: Staging, plan: Plan) -> Deployment:
-        staging.check_room(plan)
-        staging.download(self.report)
-        build = staging.upgrade(self.report)
-        return self.system.transaction.stage(Kind.UPGRADE, build, arm=self._arms)
 
     def _told(self, refused: RevertedBefore) -> NothingToDo:
         """Say once that this update was reverted, and only that it is still there from then on."""

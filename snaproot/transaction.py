@@ -61,7 +61,10 @@ class Transaction(Steps):
         """
         record = self.settled()
         if record.pending is not None:
-            raise RuntimeError("only what nothing is pending on is adopted")
+            raise Refused(
+                f"{record.pending.target} is pending already; nothing was changed",
+                hint="reboot to try it, or give it up with snaproot abandon",
+            )
         self._build(record, Kind.ADOPT, create, build)
         return self._arm(self.tries)
 

@@ -15,6 +15,7 @@ from snaproot.adoption.roots import shown
 from snaproot.adoption.shape import SwapMove
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import inside
+from snaproot.areas import Kind
 from snaproot.errors import SnaprootError
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
@@ -82,12 +83,17 @@ class Builder(Grounds):
     def _make_area(self, plan: AreaPlan) -> None:
         if not self.plan.live:
             self.fill(plan)
-        elif plan.how is How.EMPTY or self._holds_state(plan):
+        elif (plan.how is How.EMPTY or self._holds_state(plan)) and not self._is_used(plan):
             self.drop(plan)
             self.fill(plan)
         mount_point = self.prepared(plan.area.mount)
         if mount_point is not None and self.holder(plan.area.mount) is None:
             carving.empty(mount_point)
+
+    def _is_used(self, plan: AreaPlan) -> bool:
+        """Tell whether an earlier trial has written to an area that the original has not."""
+        data = plan.how is How.EMPTY and plan.area.kind is not Kind.SWAP and self.is_made(plan)
+        return data and any(self.area_place(plan).iterdir())
 
     def _holds_state(self, plan: AreaPlan) -> bool:
         return any(link.exists and self.holder(link.path) is plan for link in self.plan.links)
@@ -97,6 +103,8 @@ class Builder(Grounds):
         carving.remove(etc)
         binding.snapshot(self.seed_place, etc)
         carving.move_up(etc, "etc")
+        if self.plan.live:  # what is edited from now on is named before it is left
+            binding.snapshot(etc, self.layout.etc_parent(self.plan.id), read_only=True)
 
     def _make_mount_points(self) -> None:
         for point in self.plan.mount_points:

@@ -22,11 +22,15 @@ PARTIAL = f"{SNAPROOT}.partial"
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """One plan and where it is carried out: `top` is the filesystem's, `layout` holds the new."""
+    """One plan and where it is carried out: `top` is the filesystem's, `layout` holds the new.
+
+    `aside`: areas are made where no fstab(5) finds them, until all of them are complete.
+    """
 
     plan: AdoptionPlan
     top: Path
     layout: Layout
+    aside: bool = False
 
     @property
     def root(self) -> Path:
@@ -35,6 +39,10 @@ class Grounds:
     @property
     def original(self) -> Path:
         return self.top / self.plan.root
+
+    @property
+    def areas(self) -> Path:
+        return self.layout.snaproot / "areas.new" if self.aside else self.layout.areas
 
     # -- areas -----------------------------------------------------------------------------------
 
@@ -85,7 +93,8 @@ class Grounds:
 
     def reattach(self) -> None:
         """Snapshot nested subvolumes to where they were; the sealed ones are sealed again last."""
-        attached = [n for n in self.plan.nested if n.policy is Policy.REATTACHED]
+        wanted = [n for n in self.plan.nested if n.policy is Policy.REATTACHED]
+        attached = [n for n in wanted if binding.is_subvolume(self.top / n.subvolume)]
         for nested in attached:
             place = self._place_of(nested)
             place.rmdir()
@@ -121,7 +130,7 @@ class Grounds:
         return self.layout.snaproot / "seed"
 
     def area_place(self, plan: AreaPlan) -> Path:
-        return self.layout.areas / plan.area.name
+        return self.areas / plan.area.name
 
     def prepared(self, point: str) -> Path | None:
         """Make sure of a mount point in what shows it; None where that is not ours to write.
@@ -171,11 +180,11 @@ class Grounds:
         if above is None:
             return self.root, path.lstrip("/")
         rest = PurePosixPath(path).relative_to(above.area.mount)
-        return self.layout.areas / above.area.name, str(rest)
+        return self.areas / above.area.name, str(rest)
 
     def _place_of(self, nested: Nested) -> Path:
         area = next(area for area in self.plan.declared if area.mount == nested.area)
-        return self.layout.areas / area.name / nested.inner
+        return self.areas / area.name / nested.inner
 
 
 def remove_file(path: Path) -> None:

@@ -6,18 +6,24 @@ writes to them, they become subvolumes.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from snaproot import areas, durable, fstab
 from snaproot.adoption import note as notes
-from snaproot.adoption.decisions import AreaPlan, How
+from snaproot.adoption.decisions import AreaPlan, How, Nested, Policy
+from snaproot.adoption.facts import is_within
 from snaproot.adoption.grounds import Grounds
 from snaproot.adoption.note import Note, Shared
+from snaproot.adoption.places import is_ours
 from snaproot.adoption.shape import AdoptionPlan
+from snaproot.areas import Kind
 from snaproot.errors import ExitCode, SnaprootError
-from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.btrfs import binding, trash
+from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
 from snaproot.record import Records
 from snaproot.run import run
@@ -25,6 +31,7 @@ from snaproot.run import run
 UNIT = "/usr/lib/systemd/system/snaproot-shared.service"
 WANTED = "sysinit.target.wants/snaproot-shared.service"
 _ORIGINAL = Path("/run/snaproot/original")
+_ASIDE = "areas.new"
 _EVERYBODY = ("nsenter", "--mount=/proc/1/ns/mnt", "--")
 """We look at the top level in a mount namespace of our own; these mounts are for all."""
 
@@ -35,25 +42,41 @@ def settle(top: Path, tell: Callable[[str], None]) -> int:
     What cannot be taken over is lent for another boot: the machine comes up, and the unit failed.
     """
     layout, note = Layout(top), notes.load(Layout(top))
-    if note is None or binding.subvolume_id(Path("/")) != binding.subvolume_id(
-        layout.root(note.id)
-    ):
+    if note is None or Btrfs(layout, Path("/")).booted() != note.id:
         return ExitCode.DONE
-    status = ExitCode.DONE
-    if note.shared is not None and Records(layout.record).load().base == note.id:
+    shared, status = note.shared, ExitCode.DONE
+    if shared is not None and any(_is_mounted(plan.area.mount) for plan in _lent(shared)):
+        tell("the shared places are in use already: this is for the next boot")
+        return ExitCode.FAILED
+    if shared is not None and _is_due(layout, note, tell):
         try:
-            take_over(top, note, note.shared)
-        except SnaprootError as error:
+            take_over(top, note, shared)
+            tell("the shared places are subvolumes of their own now")
+            shared = None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the machine has to come up
             tell(f"what is shared stays in the original's directories: {error}")
             status = ExitCode.FAILED
-        else:
-            tell("the shared places are subvolumes of their own now")
-            note = replace(note, shared=None)
-    if note.shared is None:
+            with suppress(SnaprootError, OSError):
+                _clear(layout)
+    if shared is None:
         retire(layout, note.id)
     else:
-        lend(note.shared, Path("/etc/fstab").read_text(errors="surrogateescape"))
+        lend(shared, Path("/etc/fstab").read_text(errors="surrogateescape"))
     return status
+
+
+def _is_due(layout: Layout, note: Note, tell: Callable[[str], None]) -> bool:
+    """Tell whether the root that runs is proven; a record that cannot be read proves nothing."""
+    try:
+        return Records(layout.record).load().base == note.id
+    except SnaprootError as error:
+        tell(f"what is shared stays in the original's directories: {error}")
+        return False
+
+
+def _is_mounted(place: str) -> bool:
+    found = mount_of(Path(place))
+    return found.point == Path(place) and found.kind == "btrfs"
 
 
 def lend(shared: Shared, table: str) -> None:
@@ -62,11 +85,12 @@ def lend(shared: Shared, table: str) -> None:
     systemd takes what is mounted already for started (systemd.mount(5)). Raises SnaprootError.
     """
     device = mount_of(Path("/")).source
-    options = {entry.file.rstrip("/"): entry for entry in fstab.parse(table)}
+    entries = {entry.file.rstrip("/"): entry for entry in fstab.parse(table)}
     _ORIGINAL.mkdir(mode=0o700, parents=True, exist_ok=True)
     for plan in sorted(_lent(shared), key=lambda plan: plan.area.mount.count("/")):
-        entry = options[plan.area.mount].without("subvolid").having(f"subvol=/{plan.source}")
-        _mount("-t", "btrfs", "-o", ",".join(entry.options), device, str(_ORIGINAL))
+        entry = entries.get(plan.area.mount, Entry(0, device, plan.area.mount, "btrfs"))
+        options = entry.without("subvolid").having(f"subvol=/{plan.source}").options
+        _mount("-t", "btrfs", "-o", ",".join(options), device, str(_ORIGINAL))
         _mount("--bind", str(_ORIGINAL / plan.inner), plan.area.mount)
         run([*_EVERYBODY, "umount", str(_ORIGINAL)])
     for link in shared.links:
@@ -82,15 +106,48 @@ def take_over(top: Path, note: Note, shared: Shared) -> None:
     says that it is done, they are made anew. Raises SnaprootError; then the original's are current.
     """
     layout = Layout(top)
+    nested = (*shared.nested, *_came_since(top, shared))
     plan = AdoptionPlan(
-        id=note.id, root=note.root, areas=shared.areas, nested=shared.nested, links=shared.links
+        id=note.id, root=note.root, areas=shared.areas, nested=nested, links=shared.links
     )
     with binding.translated("take over the shared places"):
-        _make(Grounds(plan, top, layout), shared)
+        _clear(layout)
+        durable.make_directory(layout.snaproot / _ASIDE)
+        made = _make(Grounds(plan, top, layout, aside=True), shared)
+        binding.sync(top)
+        for name in made:
+            trash.raze(top, layout.areas / name)  # an earlier take-over was cut just here
+            (layout.snaproot / _ASIDE / name).rename(layout.areas / name)
     binding.sync(top)
     durable.write(layout.record / areas.NAME, areas.render(plan.declared).encode(), mode=0o644)
     notes.save(layout, replace(note, shared=None))
     binding.sync(top)
+    _clear(layout)
+
+
+def _clear(layout: Layout) -> None:
+    """Remove what is half made: nobody mounts it under these names."""
+    for name in (_ASIDE, "seed"):
+        trash.raze(layout.top, layout.snaproot / name)
+
+
+def _came_since(top: Path, shared: Shared) -> Iterator[Nested]:
+    """Name the subvolumes that services have made in shared places since the plan, by parents."""
+    known = {nested.subvolume for nested in shared.nested}
+    known |= {plan.source for plan in shared.areas}
+    declared = [plan.area for plan in shared.areas]
+    for found in sorted(binding.subvolumes(top), key=lambda one: one.path.count("/")):
+        for plan in _lent(shared):
+            home = "/".join(filter(None, (plan.source, plan.inner)))
+            if found.path in known or is_ours(found.path) or not is_within(found.path, home):
+                continue
+            path = f"{plan.area.mount}/{found.path.removeprefix(home).lstrip('/')}"
+            area = areas.holding(declared, path)
+            if area is not None and area.kind is not Kind.SWAP:
+                known.add(found.path)
+                inner = str(PurePosixPath(path).relative_to(area.mount))
+                policy, sealed = Policy.REATTACHED, found.read_only
+                yield Nested(found.path, path, policy, area.mount, inner, readonly=sealed)
 
 
 def retire(layout: Layout, id: str) -> None:
@@ -98,12 +155,17 @@ def retire(layout: Layout, id: str) -> None:
     (layout.etc(id) / "systemd/system" / WANTED).unlink(missing_ok=True)
 
 
-def _make(grounds: Grounds, shared: Shared) -> None:
+def _make(grounds: Grounds, shared: Shared) -> list[str]:
+    """Make all areas but those that are there; return their names."""
     grounds.seed()
-    for plan in shared.areas:
-        if plan.how is How.EMPTY and grounds.is_made(plan):
-            continue
-        grounds.drop(plan)
+    there = [
+        plan
+        for plan in shared.areas
+        if plan.how is How.STAYS
+        or (plan.how is How.EMPTY and binding.is_subvolume(grounds.layout.areas / plan.area.name))
+    ]
+    made = [plan for plan in shared.areas if plan not in there]
+    for plan in made:
         grounds.fill(plan)
         if grounds.holder(plan.area.mount) is not None:
             grounds.prepared(plan.area.mount)
@@ -112,6 +174,7 @@ def _make(grounds: Grounds, shared: Shared) -> None:
         grounds.link(link)
     grounds.drop_single_files()
     grounds.drop_seed()
+    return [plan.area.name for plan in made]
 
 
 def _lent(shared: Shared) -> Iterator[AreaPlan]:

@@ -181,5 +181,6 @@ def _print_adopted(output: Output, plan: "AdoptionPlan") -> None:
     )
     output.paragraph(
         "Until the boot after that, what is shared stays in the original's own directories. "
+        "Packages and /etc are as of now: what changes before the reboot is not in it. "
         "To drop it before the next boot: snaproot abandon"
     )

@@ -41,7 +41,7 @@ def execute(plan: LeavingPlan, facts: Facts, top: Path, report: Callable[[str], 
     leaver = _Leaver(plan, facts, Layout(top))
     if plan.way is Way.BUILD:
         _attempt(leaver, report)
-    if plan.way is not Way.FINISH:
+    if plan.way is not Way.FINISH or leaver.leads_home():
         _do(leaver.switching(), report)
     if plan.finishes:
         _do(leaver.finishing(), report)
@@ -64,6 +64,10 @@ class _Leaver:
     plan: LeavingPlan
     facts: Facts
     layout: Layout
+
+    def leads_home(self) -> bool:
+        """Tell whether GRUB would still look for the home, which is about to go."""
+        return bool(self.plan.esp) and stub.leads_home(Path(self.plan.esp))
 
     def building(self) -> Iterator[Step]:
         plan, layout = self.plan, self.layout
@@ -109,7 +113,7 @@ class _Leaver:
 
     def _give_back(self) -> None:
         content = self.facts.stub
-        if self.plan.way is Way.BUILD:
+        if self.plan.menu:
             directory = f"/{self.plan.place}{self.plan.menu}"
             content = menu.pointed(content, self.facts.uuid, directory)
         stub.give_back(Path(self.plan.esp), content)

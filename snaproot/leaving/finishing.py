@@ -71,15 +71,16 @@ class Finisher:
     def _drop_unused(self) -> None:
         """Delete areas of an adoption that was taken back, but for what somebody wrote there.
 
-        The original never mounts them. Those that were not declared were not in use yet, and swap
-        is nobody's data. Of a root that was built all stay: its fstab mounts them.
+        The original never mounts them. Swap is nobody's data. Of a root that was built all stay:
+        its fstab mounts them.
         """
         if (note.load(self.layout.record) or Note()).made:
             return
         declared = collecting.declared(self.layout)
-        used = {area.subvolume for area in declared if area.kind is not Kind.SWAP}
+        swap = {area.subvolume for area in declared if area.kind is Kind.SWAP}
         for _, path in self._areas():
-            if path not in used or not any((self.layout.top / path).iterdir()):
+            unused = path in swap or Path(path).name == "swap"
+            if unused or not any((self.layout.top / path).iterdir()):
                 trash.raze(self.layout.top, self.layout.top / path)
 
     def _areas(self) -> list[tuple[int, str]]:

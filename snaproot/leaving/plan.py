@@ -27,21 +27,32 @@ def is_ours(path: str) -> bool:
     return path == SNAPROOT or path.startswith(f"{SNAPROOT}/")
 
 
+def _finished(facts: Facts) -> LeavingPlan:
+    """Plan the rest, where the root that was built runs, or is said to have been given the boot."""
+    running = facts.booted is not None
+    if running and is_ours(facts.booted or ""):
+        raise NothingToDo(
+            "this system has left snaproot already, and still runs from it",
+            hint="reboot; then snaproot deinit removes what is left over",
+        )
+    finish = LeavingPlan(
+        way=Way.FINISH,
+        esp=facts.esp,
+        running=running,
+        finishes=True,
+        findings=tuple(f"{_EDITED}: {path}" for path in facts.edits),
+    )
+    if facts.note.left:
+        return finish
+    # Cut off before the note, perhaps before the default and the stub: those may be repeated.
+    place = facts.booted or ""
+    return replace(finish, place=place, default=_default(facts, place), menu=facts.menu)
+
+
 def _made(facts: Facts) -> LeavingPlan:
     running = facts.booted is not None
     if facts.note.left or _is_out(facts):
-        if running and is_ours(facts.booted or ""):
-            raise NothingToDo(
-                "this system has left snaproot already, and still runs from it",
-                hint="reboot; then snaproot deinit removes what is left over",
-            )
-        return LeavingPlan(
-            way=Way.FINISH,
-            esp=facts.esp,
-            running=running,
-            finishes=True,
-            findings=tuple(f"{_EDITED}: {path}" for path in facts.edits),
-        )
+        return _finished(facts)
     _check(facts)
     if facts.original:
         return LeavingPlan(

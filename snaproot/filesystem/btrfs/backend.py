@@ -165,9 +165,10 @@ class Btrfs:
     def edits(self, id: str) -> Sequence[PathChange]:
         before = self.layout.etc_parent(id)
         parent = listing.existing(self.layout, id).parent
-        if not (binding.is_subvolume(before) and self.layout.etc(parent).is_dir()):
+        if not (binding.is_subvolume(before) and self.layout.home(parent).is_dir()):
             return []
-        return edits(before, self.layout.etc(parent))
+        after = listing.root_of(self.layout, listing.existing(self.layout, parent)) / "etc"
+        return edits(before, after) if after.is_dir() else []
 
     def additions(self, id: str) -> Path:
         return self.layout.additions(id)
