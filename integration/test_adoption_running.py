@@ -46,7 +46,7 @@ mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
 mount --bind "$root/run/cmdline" "$root/proc/cmdline"
 cd "$root"
 pivot_root . mnt
-"$1" -m snaproot.boot shared || echo "early: $?" >&2
+"$1" $EARLY || echo "early: $?" >&2
 while read -r _ place type _; do
     [ "$type" = btrfs ] && [ "$place" != / ] || continue
     mountpoint -q "$place" || mount "$place"
@@ -71,15 +71,20 @@ class Hardware:
     work: Path
     esp: Path
 
-    def boot(self, subvolume: str, *commands: str, line: str = "") -> Said:
-        """Boot a subvolume, run shell commands in it (`snaproot` is ours), and switch it off."""
+    def boot(
+        self, subvolume: str, *commands: str, line: str = "", early: str = "-m snaproot.boot shared"
+    ) -> Said:
+        """Boot a subvolume, run shell commands in it (`snaproot` is ours), and switch it off.
+
+        `early` is what Python runs where the early unit does.
+        """
         script = _BOOT.replace("{programs}", " ".join(map(str, _needed())))
         ours = f'snaproot() {{ {sys.executable} -m snaproot --esp /boot/efi/copy "$@"; }}'
         id = os.urandom(4).hex()
         places = (self.device, subvolume, id, line, str(self.work), str(self.esp.parent))
         apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
         words = (*apart, "sh", "-c", script, "sh", *places, sys.executable, ours)
-        extra = {"PYTHONPATH": str(REPOSITORY)}
+        extra = {"PYTHONPATH": str(REPOSITORY), "EARLY": early}
         done = run([*words, *(f"\n{command}" for command in commands)], extra=extra, check=False)
         return Said(done.status, done.output, done.errors)
 
@@ -190,8 +195,7 @@ def test_a_trial_uses_the_originals_directories_and_the_next_boot_takes_them_ove
     place = f"@snaproot/environments/{target}/root"
     hardware.tried()
     write = "echo written >/var/lib/written; echo written >/root/written"
-    known = "cat /var/lib/dpkg/status && ! touch /var/lib/dpkg/x"
-    said(hardware.boot(place, write, known, "snaproot promote", line=line))
+    said(hardware.boot(place, write, "snaproot promote", line=line))
     assert (hardware.top / "@/var/lib/written").is_file()
     assert Records(hardware.layout.record).load().base == target
     listed = hardware.boot(place, "readlink /var/lib/dpkg", "cat /root/written", line=line)
@@ -354,6 +358,33 @@ def test_what_is_in_use_is_not_taken_over(hardware: Hardware) -> None:
     note = notes.load(hardware.layout)
     assert note is not None
     assert note.shared is not None
+
+
+_COMPLAINS = """
+import sys
+from snaproot.adoption import note
+from snaproot.boot.__main__ import main
+from snaproot.errors import SnaprootError
+save = note.save
+def saved(*words):
+    save(*words)
+    raise SnaprootError("the disk says no, after it was written")
+note.save = saved
+sys.argv = ["boot", "shared"]
+sys.exit(main())
+"""
+
+
+def test_the_note_alone_says_which_copy_is_current(hardware: Hardware) -> None:
+    """An error after the last write must not lend what is not current any more."""
+    _, place = adopted(hardware)
+    (hardware.esp / "complains.py").write_text(_COMPLAINS)
+    write = "findmnt -n -o FSROOT /var && echo new >/var/lib/new"
+    done = said(hardware.boot(place, write, early="/boot/efi/copy/complains.py"))
+    assert "early: 1" in done.err
+    assert "/@snaproot/areas/var" in done.out
+    assert said(hardware.boot(place, "cat /var/lib/new")).out == "new\n"
+    assert not (hardware.layout.snaproot / "areas.new").exists()
 
 
 def test_subvolumes_that_came_and_went_since_the_plan(hardware: Hardware) -> None:

@@ -51,18 +51,28 @@ def settle(top: Path, tell: Callable[[str], None]) -> int:
     if shared is not None and _is_due(layout, note, tell):
         try:
             take_over(top, note, shared)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the machine has to come up
+            tell(f"the shared places could not be taken over: {error}")
+            status, shared = ExitCode.FAILED, _noted(layout, shared)
+        else:
             tell("the shared places are subvolumes of their own now")
             shared = None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the machine has to come up
-            tell(f"what is shared stays in the original's directories: {error}")
-            status = ExitCode.FAILED
-            with suppress(SnaprootError, OSError):
-                _clear(layout)
+        with suppress(SnaprootError, OSError):
+            _clear(layout)
     if shared is None:
         retire(layout, note.id)
     else:
         lend(shared, Path("/etc/fstab").read_text(errors="surrogateescape"))
     return status
+
+
+def _noted(layout: Layout, before: Shared) -> Shared | None:
+    """Read what is still lent: the note alone says which of two copies is current."""
+    try:
+        note = notes.load(layout)
+    except SnaprootError:
+        return before
+    return note.shared if note else before
 
 
 def _is_due(layout: Layout, note: Note, tell: Callable[[str], None]) -> bool:
@@ -103,7 +113,8 @@ def take_over(top: Path, note: Note, shared: Shared) -> None:
     """Make the original's directories subvolumes: by snapshots, which copy no byte.
 
     Nothing may write to them meanwhile. May be repeated after a cut at any point: until the note
-    says that it is done, they are made anew. Raises SnaprootError; then the original's are current.
+    says that it is done, its last write, they are made anew. Raises SnaprootError; then the note
+    tells which are current.
     """
     layout = Layout(top)
     nested = (*shared.nested, *_came_since(top, shared))
@@ -121,8 +132,6 @@ def take_over(top: Path, note: Note, shared: Shared) -> None:
     binding.sync(top)
     durable.write(layout.record / areas.NAME, areas.render(plan.declared).encode(), mode=0o644)
     notes.save(layout, replace(note, shared=None))
-    binding.sync(top)
-    _clear(layout)
 
 
 def _clear(layout: Layout) -> None:
