@@ -20,6 +20,7 @@ from integration import archive, debian
 from integration.archive import Archive
 from integration.machine import Machine, Said, environment
 from snaproot.backoff import NAME
+from snaproot.filesystem.btrfs import binding
 
 pytestmark = pytest.mark.real
 
@@ -146,6 +147,27 @@ def test_notes_that_are_damaged_are_loud_and_hold_no_typed_upgrade(bench: Bench)
     bench.machine("upgrade", "-y")
     bench.machine("abandon", "-y")
     bench.notes.write_bytes(kept)
+
+
+def test_what_cannot_be_fetched_is_no_failure_of_the_update(bench: Bench) -> None:
+    bench.served.publish(archive.SCRIPT, revision=3)
+    (package,) = (bench.served.directory / "pool").glob(f"{archive.SCRIPT}_*demo3*.deb")
+    away = package.rename(package.with_suffix(".away"))
+    bench.background(status=1)
+    assert bench.failure is None
+    away.rename(package)
+
+
+def test_what_lost_its_arming_is_told(bench: Bench) -> None:
+    """It waits for nobody's reboot: without a word updates would stop for ever."""
+    base = str(bench.machine.status()["base"])
+    bench.background(status=0, action="arm")
+    root = bench.machine.snaproot / f"environments/{base}/root"
+    binding.set_default(bench.machine.top, binding.subvolume_id(root))
+    said = bench.background(status=3, action="arm").err
+    assert "is not armed any more" in said
+    assert "is staged and waits" in bench.background(status=77).err
+    bench.machine("abandon", "-y")
 
 
 def test_one_that_takes_the_machine_with_it_is_not_repeated_at_once(bench: Bench) -> None:

@@ -166,6 +166,27 @@ def test_a_root_that_was_adopted_while_it_ran_leaves_with_all_that_it_got(led: S
     assert not led.layout.snaproot.exists()
 
 
+def test_in_the_root_that_was_built_the_stub_goes_before_the_home(led: Stock) -> None:
+    """Cut before the stub, and the original's entry picked: that is the built root by then."""
+    before = stub(led)
+    said(led.boot("@", "snaproot init -y"))
+    place, line = f"@snaproot/environments/{led.target}/root", led.trial
+    led.tried()
+    said(led.boot(place, "snaproot promote", line=line))
+    said(led.boot(place, "true", line=line))
+    ours, default = stub(led), binding.default_id(led.top)
+    said(led.boot(place, "snaproot deinit -y", line=line))
+    (led.esp / "EFI/debian/grub.cfg").write_text(ours)
+    binding.set_default(led.top, default)
+    path = led.layout.record / "leaving.json"
+    path.write_text(path.read_text().replace('"left": true', '"left": false'))
+    said(led.boot("@", "snaproot deinit -y"))
+    assert stub(led) == before
+    assert not (led.esp / "EFI/snaproot").exists()
+    assert binding.default_id(led.top) == binding.TOP_LEVEL
+    assert not led.layout.snaproot.exists()
+
+
 def test_only_the_base_leaves(hardware: Hardware) -> None:  # noqa: F811 - the fixture
     machine = hardware.boot("boot-1")
     machine("run", "touch", "/usr/lib/marker")

@@ -125,6 +125,13 @@ def test_what_is_kept_anyway_counts_towards_the_total() -> None:
     ]
 
 
+def test_what_is_damaged_is_none_of_the_last_proven_ones() -> None:
+    """Somebody deleted the roots of two: the last three that boot stay."""
+    there = [be("b1"), be("b2"), be("b3"), be("b4"), *(be("b5"), be("b6"))]
+    there[4:] = [replace(one, damage="its root is missing") for one in there[4:]]
+    assert gone(removable(there, frozenset(), replace(GENEROUS, total=1), NOW)) == ["b1"]
+
+
 def test_the_unproven_have_a_quota_of_their_own() -> None:
     there = [be(f"b{n}", Standing.UNPROVEN) for n in range(4)]
     policy = replace(GENEROUS, unproven=2)
