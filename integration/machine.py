@@ -103,6 +103,12 @@ exec "$@"
     return replace(machine, prefix=("unshare", "-m", "sh", "-e", "-c", script, "sh", settings))
 
 
+def programs() -> list[Path]:
+    """Where Python, its packages and snaproot are, unless they are below /usr."""
+    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
+    return sorted(place for place in places if not place.is_relative_to("/usr"))
+
+
 def environment() -> Mapping[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"}
 

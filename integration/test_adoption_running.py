@@ -14,7 +14,7 @@ import pytest
 
 from integration import tinyroot
 from integration.disk import disk
-from integration.machine import REPOSITORY, Said
+from integration.machine import REPOSITORY, Said, programs
 from integration.test_adoption_loader import STUB
 from snaproot.adoption import lending
 from snaproot.adoption import note as notes
@@ -78,7 +78,7 @@ class Hardware:
 
         `early` is what Python runs where the early unit does.
         """
-        script = _BOOT.replace("{programs}", " ".join(map(str, _needed())))
+        script = _BOOT.replace("{programs}", " ".join(map(str, programs())))
         ours = f'snaproot() {{ {sys.executable} -m snaproot --esp /boot/efi/copy "$@"; }}'
         id = os.urandom(4).hex()
         places = (self.device, subvolume, id, line, str(self.work), str(self.esp.parent))
@@ -116,11 +116,6 @@ class Hardware:
         (self.esp / "EFI/snaproot/env").write_bytes(envblock.render(left))
 
 
-def _needed() -> list[Path]:
-    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
-    return sorted(place for place in places if not place.is_relative_to("/usr"))
-
-
 @pytest.fixture
 def hardware(tmp_path: Path) -> Iterator[Hardware]:
     with stock(tmp_path, "@") as found:
@@ -150,7 +145,7 @@ def stock(directory: Path, subvolume: str, *apart: str) -> Iterator[Hardware]:
         unit.write_text("[Unit]\n")
         (root / "lib64").symlink_to("usr/lib64")
         (root / "root/.keep").mkdir()
-        for place in _needed():
+        for place in programs():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
         esp, work = directory / "esp/copy", directory / "root"
         (esp / "EFI/debian").mkdir(parents=True)

@@ -5,7 +5,6 @@ with another root than PID 1's it would be a chroot. What the firmware says is l
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from integration import tinyroot
 from integration.disk import attached, disk
-from integration.machine import REPOSITORY, Machine
+from integration.machine import Machine, programs
 from snaproot.finding import Finding, Level
 from snaproot.mountinfo import mount_of
 from snaproot.record import Records
@@ -67,7 +66,7 @@ class Bench:
         place = f"@snaproot/environments/{id}/root" if id else "@"
         script = _BOOT
         for name, value in (
-            ("shared", " ".join(map(str, _needed()))),
+            ("shared", " ".join(map(str, programs()))),
             ("subvolume", place),
             ("areas", _AREAS if id else ""),
             ("enter", enter),
@@ -91,12 +90,6 @@ def _read(said: str) -> list[Finding]:
     ]
 
 
-def _needed() -> list[Path]:
-    """Where Python, its packages and snaproot are, unless they are below /usr."""
-    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
-    return sorted(place for place in places if not place.is_relative_to("/usr"))
-
-
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Lend a stock root that runs by UEFI, and a copy of its ESP at /esp."""
@@ -111,7 +104,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         unit = root / "usr/lib/systemd/system/snaproot-shared.service"  # as the package brings it
         unit.parent.mkdir(parents=True)
         unit.write_text("[Unit]\n")
-        for place in _needed():
+        for place in programs():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
         (root / "esp/EFI/debian").mkdir(parents=True)
         (root / "boot/efi").mkdir()

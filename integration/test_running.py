@@ -5,7 +5,6 @@ The machine's own programs lie over /usr, for Python is not in a tiny root.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from integration import tinyroot
 from integration.disk import disk
-from integration.machine import REPOSITORY, Machine
+from integration.machine import Machine, programs
 from snaproot.filesystem.btrfs import binding
 from snaproot.mountinfo import mount_of
 from snaproot.run import run
@@ -51,19 +50,13 @@ class Hardware:
     def boot(self, id: str, chosen: str = "") -> Machine:
         """Boot what is the default subvolume now, or what somebody chose by hand."""
         chosen = chosen or f"subvolid={binding.default_id(self.offline.top)}"
-        shared = " ".join(map(str, _needed()))
+        shared = " ".join(map(str, programs()))
         script = _BOOT.replace("{shared}", shared)
         words = ("sh", "-c", script, "sh", self.device, chosen, id, str(self.work))
         return replace(self.offline, prefix=("unshare", "--mount", *words), options=("--wait", "5"))
 
     def by_hand(self, id: str, environment: str) -> Machine:
         return self.boot(id, f"subvol=@snaproot/environments/{environment}/root")
-
-
-def _needed() -> list[Path]:
-    """Where Python, its packages and snaproot are, unless they are below /usr."""
-    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
-    return sorted(place for place in places if not place.is_relative_to("/usr"))
 
 
 @pytest.fixture
@@ -75,7 +68,7 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
         uuid = run(["blkid", "-s", "UUID", "-o", "value", device]).output.strip()
         tinyroot.build(root, spec=f"UUID={uuid}")
         (root / "lib64").symlink_to("usr/lib64")
-        for place in _needed():
+        for place in programs():
             (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
         machine = Machine(top)
         machine("init", "-y")

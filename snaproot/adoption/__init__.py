@@ -1,8 +1,7 @@
 """Adopt a root: survey what is there, plan, and do it beside the original."""
 
 from snaproot.adoption.execution import execute, findings
-from snaproot.adoption.note import unfinished
-from snaproot.adoption.outstanding import still_shared, was_top_level
+from snaproot.adoption.note import still_shared, unfinished, was_top_level
 from snaproot.adoption.plan import plan
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.survey import is_taken, survey

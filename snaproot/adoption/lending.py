@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from snaproot import areas, durable, fstab
 from snaproot.adoption import note as notes
-from snaproot.adoption.decisions import AreaPlan, How, Nested, Policy
+from snaproot.adoption.decisions import How, Nested, Policy
 from snaproot.adoption.facts import is_within
 from snaproot.adoption.grounds import Grounds
 from snaproot.adoption.note import Note, Shared
@@ -45,7 +45,7 @@ def settle(top: Path, tell: Callable[[str], None]) -> int:
     if note is None or Btrfs(layout, Path("/")).booted() != note.id:
         return ExitCode.DONE
     shared, status = note.shared, ExitCode.DONE
-    if shared is not None and any(_is_mounted(plan.area.mount) for plan in _lent(shared)):
+    if shared is not None and any(_is_mounted(plan.area.mount) for plan in shared.lent):
         tell("the shared places are in use already: this is for the next boot")
         return ExitCode.FAILED
     if shared is not None and _is_due(layout, note, tell):
@@ -97,7 +97,7 @@ def lend(shared: Shared, table: str) -> None:
     device = mount_of(Path("/")).source
     entries = {entry.file.rstrip("/"): entry for entry in fstab.parse(table)}
     _ORIGINAL.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for plan in sorted(_lent(shared), key=lambda plan: plan.area.mount.count("/")):
+    for plan in sorted(shared.lent, key=lambda plan: plan.area.mount.count("/")):
         entry = entries.get(plan.area.mount, Entry(0, device, plan.area.mount, "btrfs"))
         options = entry.without("subvolid").having(f"subvol=/{plan.source}").options
         _mount("-t", "btrfs", "-o", ",".join(options), device, str(_ORIGINAL))
@@ -146,7 +146,7 @@ def _came_since(top: Path, shared: Shared) -> Iterator[Nested]:
     known |= {plan.source for plan in shared.areas}
     declared = [plan.area for plan in shared.areas]
     for found in sorted(binding.subvolumes(top), key=lambda one: one.path.count("/")):
-        for plan in _lent(shared):
+        for plan in shared.lent:
             home = "/".join(filter(None, (plan.source, plan.inner)))
             if found.path in known or is_ours(found.path) or not is_within(found.path, home):
                 continue
@@ -184,10 +184,6 @@ def _make(grounds: Grounds, shared: Shared) -> list[str]:
     grounds.drop_single_files()
     grounds.drop_seed()
     return [plan.area.name for plan in made]
-
-
-def _lent(shared: Shared) -> Iterator[AreaPlan]:
-    return (plan for plan in shared.areas if plan.how in {How.CARVED, How.SNAPSHOT})
 
 
 def _mount(*words: str) -> None:

@@ -30,6 +30,11 @@ class Shared:
     nested: tuple[Nested, ...]
     links: tuple[StateLink, ...]
 
+    @property
+    def lent(self) -> tuple[AreaPlan, ...]:
+        """Those whose content is the original's."""
+        return tuple(plan for plan in self.areas if plan.how in {How.CARVED, How.SNAPSHOT})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
@@ -94,6 +99,30 @@ def unfinished(top: Path, base: str) -> Refused | None:
             hint="reboot once more",
         )
     return None
+
+
+def still_shared(top: Path) -> list[str]:
+    """Name the shared places that are directories of the original root itself.
+
+    Raises NeedsRecovery where the note is missing or damaged, and nobody can tell.
+    """
+    shared = _existing(top).shared
+    return [plan.area.mount for plan in shared.lent] if shared else []
+
+
+def was_top_level(top: Path) -> bool:
+    """Tell whether the filesystem's top level itself was adopted. Raises as `still_shared`."""
+    return _existing(top).root == ""
+
+
+def _existing(top: Path) -> Note:
+    found = load(Layout(top))
+    if found is None:
+        raise NeedsRecovery(
+            f"{Layout(top).record / NAME} is missing, so what the original root is still "
+            "needed for cannot be determined; nothing was changed"
+        )
+    return found
 
 
 def _parsed(data: Mapping[str, Any]) -> Note:

@@ -92,10 +92,9 @@ def _adopt_running(call: Call, *, writable: bool, dry_run: bool) -> None:
             with call.output.progress() as report:
                 running.prepare(plan, top, lambda step: report(Progress(step)))
     armed = not (dry_run or plan.resumes or plan.writable)
-    shape: dict[str, object] = {"plan": asdict(plan), "adopted": False}
+    shape = {"plan": asdict(plan), "adopted": not dry_run and not armed}
     if armed:
         shape |= _staged(call, plan)
-    shape["adopted"] = not dry_run and not armed
     call.output.result(shape, lambda: None if dry_run else _print_adopted(call.output, plan))
 
 
