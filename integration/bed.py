@@ -12,7 +12,7 @@ from snaproot.environment import Standing
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from tests.contract.filesystem import BASE, described
 
 AREAS = (

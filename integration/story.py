@@ -21,7 +21,7 @@ from snaproot import durable
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.record import Records
 from snaproot.retention import Policy
 from snaproot.staging import Staging

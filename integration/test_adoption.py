@@ -18,7 +18,7 @@ from snaproot.environment import Standing
 from snaproot.errors import NothingToDo, Refused, SnaprootError
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.run import run
 
 pytestmark = pytest.mark.real

@@ -12,7 +12,7 @@ from integration.vm.guest import BOOT, Guest, Machine, machine
 from integration.vm.trials import CHANGE, arguments, lefts, off, settled, status
 from snaproot.adoption import note as notes
 from snaproot.bootloader.entry import ORIGINAL
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 
 pytestmark = pytest.mark.machine
 

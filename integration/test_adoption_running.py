@@ -20,7 +20,7 @@ from snaproot.adoption import lending
 from snaproot.adoption import note as notes
 from snaproot.bootloader import envblock
 from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.mountinfo import mount_of
 from snaproot.record import Records
 from snaproot.run import run
@@ -421,7 +421,7 @@ _CUT = """
 import os, sys
 from pathlib import Path
 from snaproot.adoption import grounds, lending, note
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 top, step = Path(sys.argv[1]), sys.argv[2]
 owner = note if step == "save" else grounds.Grounds
 setattr(owner, step, lambda *_: os._exit(9))

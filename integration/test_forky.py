@@ -10,7 +10,7 @@ from integration.machine import Machine
 from integration.test_deb import loads_everything
 from snaproot import initramfs, kernels
 from snaproot.filesystem import Workspace
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.sandbox import Sandbox
 

@@ -12,7 +12,7 @@ from integration.vm.faults import argued
 from integration.vm.guest import Guest, Machine
 from integration.vm.trials import Off, arguments, armed, off, returned, settled, sound
 from snaproot.adoption import note as notes
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 
 pytestmark = pytest.mark.machine
 

@@ -20,7 +20,7 @@ from snaproot.bootloader import envblock
 from snaproot.errors import NotAdopted
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.mountinfo import mount_of
 from snaproot.record import Records
 from snaproot.run import run

@@ -128,14 +128,14 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
 
 def is_adopted(top: Path) -> bool:
     """Tell whether a top level has been adopted, and has not left since."""
-    from snaproot.filesystem.btrfs.layout import Layout
+    from snaproot.filesystem.layout import Layout
 
     return Layout(top).snaproot.is_dir() and not has_left(top)
 
 
 def has_left(top: Path) -> bool:
     """Tell whether a top level was left, and holds what that left over."""
-    from snaproot.filesystem.btrfs.layout import Layout
+    from snaproot.filesystem.layout import Layout
     from snaproot.leaving.note import has_left
 
     return has_left(Layout(top).record)
@@ -162,7 +162,7 @@ def _wired(
     top: Path, held: ExitStack, *, running: bool, esp: Path | None, told: tuple[Notice, Notice]
 ) -> System:
     from snaproot.filesystem.btrfs.backend import Btrfs
-    from snaproot.filesystem.btrfs.layout import Layout
+    from snaproot.filesystem.layout import Layout
 
     _check_adopted(top, running=running)
     layout, settings = Layout(top), config.load()

@@ -1,6 +1,6 @@
 """What anybody may know of the running system: the kernel's list of mounts says what runs. Pure."""
 
-from snaproot.filesystem.btrfs.layout import environment_of
+from snaproot.filesystem.layout import environment_of
 
 
 def running(mountinfo: str) -> str | None:

@@ -18,7 +18,7 @@ OWNERS = {
     "subprocess": ("run.py",),
     "rich": ("output.py",),
     "btrfsutil": ("filesystem/btrfs/binding.py",),
-    "libzfs_core": ("filesystem/zfs.py",),
+    "libzfs_core": ("filesystem/zfs/binding.py",),
     "sigstore": ("trust/",),
     "rfc8785": ("verdicts.py",),
 }
@@ -43,7 +43,7 @@ IMPURE = (
 )
 
 WIRING = (
-    *("system.py", "filesystem/btrfs/", "filesystem/zfs.py", "bootloader/", "packages/"),
+    *("system.py", "filesystem/btrfs/", "filesystem/zfs/", "bootloader/", "packages/"),
     "adoption/",  # its Btrfs half makes the layout that the backend then finds
     "leaving/",  # and this unmakes it
     "unprivileged.py",  # names what the kernel shows to anybody, by the pure half of the layout
@@ -179,6 +179,9 @@ def _is_backend(name: str) -> bool:
     place = PACKAGE.joinpath(*parts) if inside else PACKAGE
     shared = {
         "filesystem/cloning",
+        "filesystem/edits",
+        "filesystem/faults",
+        "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",
         "bootloader/entry",

@@ -20,7 +20,7 @@ from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
 from snaproot.environment import Environment, Standing
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.record import Records
 from snaproot.state import Phase, Record
 

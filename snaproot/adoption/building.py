@@ -18,8 +18,8 @@ from snaproot.adoption.view import inside
 from snaproot.areas import Kind
 from snaproot.errors import SnaprootError
 from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
 from snaproot.filesystem.cloning import copy_attributes
+from snaproot.filesystem.layout import SNAPROOT, Layout
 from snaproot.run import run
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -24,8 +24,9 @@ from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Busy, SnaprootError
 from snaproot.filesystem.btrfs import binding, sealing, trash
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.listing import SUBVOLUME
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.record import Records
 from snaproot.state import Record
@@ -63,7 +64,7 @@ def _build(plan: AdoptionPlan, top: Path, report: Report) -> None:
         report(f"seal {plan.id}")
         _declare(plan, layout, top)
         report("put it in place")
-        with binding.translated("put it in place"):
+        with translated("put it in place"):
             put_in_place(layout, top)
     except SnaprootError as error:
         clear(top)
@@ -76,7 +77,7 @@ def take(steps: Iterable[Step], report: Report) -> None:
     """Take each step, and report it before. Raises SnaprootError for one that fails."""
     for name, step in steps:
         report(name)
-        with binding.translated(name):
+        with translated(name):
             step()
 
 

@@ -14,8 +14,8 @@ from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import found_at, inside
 from snaproot.areas import Kind
 from snaproot.filesystem.btrfs import binding, trash
-from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
 from snaproot.filesystem.cloning import copy_attributes
+from snaproot.filesystem.layout import SNAPROOT, Layout
 
 PARTIAL = f"{SNAPROOT}.partial"
 

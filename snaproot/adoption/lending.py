@@ -22,7 +22,8 @@ from snaproot.areas import Kind
 from snaproot.errors import ExitCode, SnaprootError
 from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
 from snaproot.record import Records
@@ -121,7 +122,7 @@ def take_over(top: Path, note: Note, shared: Shared) -> None:
     plan = AdoptionPlan(
         id=note.id, root=note.root, areas=shared.areas, nested=nested, links=shared.links
     )
-    with binding.translated("take over the shared places"):
+    with translated("take over the shared places"):
         _clear(layout)
         durable.make_directory(layout.snaproot / _ASIDE)
         made = _make(Grounds(plan, top, layout, aside=True), shared)

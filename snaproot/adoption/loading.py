@@ -10,7 +10,7 @@ from snaproot.bootloader import HOME, settings, stub
 from snaproot.bootloader.grub import Grub
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.loaders import Loader
 from snaproot.record import Records

@@ -12,7 +12,7 @@ from snaproot.adoption.shape import ORIGINAL
 from snaproot.adoption.sysimage import StateLink
 from snaproot.areas import Area, Backup, Kind
 from snaproot.errors import NeedsRecovery, Refused
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 
 FORMAT = 1
 NAME = "adoption.json"

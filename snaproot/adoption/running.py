@@ -29,8 +29,9 @@ from snaproot.adoption.shape import AdoptionPlan
 from snaproot.environment import Environment
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.btrfs import binding, sealing
-from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.listing import DEFAULT, SUBVOLUME
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.record import Records
 from snaproot.state import Record
 
@@ -46,7 +47,7 @@ def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
         if not layout.snaproot.is_dir():
             report("lay out")
             clear(top)
-            with binding.translated("lay out"):
+            with translated("lay out"):
                 _lay_out(plan, top)
         found = notes.load(layout)
         if plan.writable and found is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snaproot.adoption.facts import Found, Place
 from snaproot.errors import Refused
-from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.faults import translated
 
 _MOST_TEXT = 1 << 20
 
@@ -30,7 +30,7 @@ def text_of(base: Path, inner: str) -> str | None:
         raise Refused(f"{place} is a link, which is not followed; nothing was changed")
     if found is not Found.OTHER:
         return None
-    with binding.translated(f"read {place}"), place.open("rb") as file:
+    with translated(f"read {place}"), place.open("rb") as file:
         return file.read(_MOST_TEXT).decode(errors="surrogateescape")
 
 
@@ -67,7 +67,7 @@ class View:
         found, place = self.find(path)
         if found is not Found.DIRECTORY:
             return Place(found)
-        with binding.translated(f"look at {place}"):
+        with translated(f"look at {place}"):
             seen, names = place.lstat(), {entry.name for entry in place.iterdir()}
         return Place(
             found,

@@ -10,8 +10,8 @@ from snaproot.adoption import carving
 from snaproot.bootloader import Bootable, entry, settings
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.cloning import copy_attributes
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.leaving import menu, table
 from snaproot.leaving.shape import LeavingPlan

@@ -20,7 +20,8 @@ from snaproot import durable
 from snaproot.bootloader import stub
 from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem.btrfs import binding, trash
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.leaving import menu, note
 from snaproot.leaving.building import Builder
 from snaproot.leaving.finishing import Finisher
@@ -137,7 +138,7 @@ def _attempt(leaver: _Leaver, report: Callable[[str], None]) -> None:
 def _do(steps: Iterator[Step], report: Callable[[str], None]) -> None:
     for name, step in steps:
         report(name)
-        with binding.translated(name):
+        with translated(name):
             said = step()
         if said:
             report(said)

@@ -15,7 +15,8 @@ from snaproot.adoption.grounds import PARTIAL
 from snaproot.areas import Kind
 from snaproot.bootloader import HOME, stub
 from snaproot.filesystem.btrfs import binding, collecting, trash
-from snaproot.filesystem.btrfs.layout import SNAPROOT, Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import SNAPROOT, Layout
 from snaproot.leaving import note, table
 from snaproot.leaving.building import read, rewrite
 from snaproot.leaving.note import Note
@@ -50,7 +51,7 @@ class Finisher:
         numbers = {path: number for number, path in self._areas()}
         self._change(table.numbered(self._text, numbers))
         for number, path in self._areas():
-            with binding.translated(f"rename {path}"):
+            with translated(f"rename {path}"):
                 (top / path).rename(top / said.moves[number])
         binding.sync(top)
         self._change(table.named(self._text, said.moves))
@@ -62,7 +63,7 @@ class Finisher:
             binding.sync(top)
             trash.raze(top, top / PARTIAL)
             durable.make_directory(top / PARTIAL)
-            with binding.translated(f"remove {self.layout.snaproot}"):
+            with translated(f"remove {self.layout.snaproot}"):
                 self.layout.snaproot.rename(top / PARTIAL / SNAPROOT)
             binding.sync(top)
         trash.raze(top, top / PARTIAL)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snaproot.filesystem.btrfs import binding, trash
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.leaving import note
 from snaproot.leaving.building import Builder
 from snaproot.leaving.note import Note
@@ -46,7 +47,7 @@ class Placer:
         said = replace(said, base=plan.base, place=plan.place, aside=plan.aside, made=made)
         note.save(self.layout.record, said)
         binding.sync(top)
-        with binding.translated(f"put {self.place} in its place"):
+        with translated(f"put {self.place} in its place"):
             if not os.path.lexists(self.place):
                 root.rename(self.place)
             elif self._is_made(self.place):

@@ -6,7 +6,7 @@ from itertools import count
 
 from snaproot.bootloader import HOME
 from snaproot.errors import NothingToDo, Refused
-from snaproot.filesystem.btrfs.layout import SNAPROOT
+from snaproot.filesystem.layout import SNAPROOT
 from snaproot.leaving import menu, table
 from snaproot.leaving.shape import Facts, LeavingPlan, Way
 

@@ -12,8 +12,8 @@ from snaproot.bootloader import HOME, stub
 from snaproot.environment import Standing
 from snaproot.errors import NeedsRecovery, NotAdopted, Refused
 from snaproot.filesystem.btrfs import binding, listing
-from snaproot.filesystem.btrfs.edits import edits
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.edits import edits
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.leaving import note
 from snaproot.leaving.building import etc_of

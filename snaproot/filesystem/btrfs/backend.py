@@ -18,8 +18,9 @@ from snaproot.filesystem.btrfs import (
     trash,
 )
 from snaproot.filesystem.btrfs.comparison import compare
-from snaproot.filesystem.btrfs.edits import edits
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.edits import edits
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.manifest import Report, printable
 from snaproot.run import run
 
@@ -90,10 +91,10 @@ class Btrfs:
         if not ID.fullmatch(new) or layout.home(new).exists():
             raise RuntimeError(f"{new} exists already, or is no id")
         listing.sealed(layout, parent)
-        with binding.translated(f"make {layout.home(new)}"):
+        with translated(f"make {layout.home(new)}"):
             layout.home(new).mkdir(mode=0o700)
         binding.snapshot(layout.root(parent), layout.root(new))
-        with binding.translated(f"make room for {layout.etc(new)}"):
+        with translated(f"make room for {layout.etc(new)}"):
             # what a snapshot leaves of a nested subvolume is an unwritable directory, inode 2
             layout.etc(new).rmdir()
         binding.snapshot(layout.etc(parent), layout.etc(new))

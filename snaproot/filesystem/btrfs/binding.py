@@ -10,12 +10,12 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot.errors import SnaprootError
+from snaproot.filesystem.faults import failure, translated
 
 try:
     import btrfsutil
@@ -30,15 +30,6 @@ _READ_ONLY = 1
 _FS_INFO = 0x8400941F  # BTRFS_IOC_FS_INFO of linux/btrfs.h
 _INO_PATHS = 0xC0389423  # BTRFS_IOC_INO_PATHS of linux/btrfs.h
 _INO_PATHS_SIZE = 4096  # the kernel fills no more
-_REASONS = {
-    errno.ENOSPC: ("the filesystem is full", "snaproot cleanup, or delete something large"),
-    errno.EDQUOT: ("a quota is used up", "raise it, or snaproot cleanup"),
-    errno.EROFS: ("it is read-only", "is the filesystem mounted read-only, or damaged?"),
-    errno.ETXTBSY: ("a swap file in it is active", "swapoff it, and keep it in areas/swap"),
-    errno.EPERM: ("it is not permitted", "run it as root"),
-    errno.EACCES: ("it is not permitted", "run it as root"),
-    errno.ENOTTY: ("it is not on Btrfs", "is the right filesystem mounted there?"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +45,6 @@ class Subvolume:
     uuid: bytes
     changed: int
     read_only: bool
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Tell an OSError in one line: `what` could not be done, and why."""
-    try:
-        yield
-    except OSError as error:
-        raise failure(what, error) from error
-
-
-def failure(what: str, error: OSError) -> SnaprootError:
-    """Say what could not be done, and why, with a hint where there is one."""
-    said = os.strerror(error.errno).lower() if error.errno else str(error)
-    reason, hint = _REASONS.get(error.errno or 0, (said, ""))
-    return SnaprootError(f"cannot {what}: {reason}", hint=hint)
 
 
 def subvolumes(top: Path) -> Sequence[Subvolume]:

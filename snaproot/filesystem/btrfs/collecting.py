@@ -13,9 +13,10 @@ from snaproot.errors import NeedsRecovery
 from snaproot.filesystem import Change, Collected
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.comparison import compare
-from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.trash import subvolumes_below
 from snaproot.filesystem.cloning import copy, copy_attributes
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 
 _KEPT_BELOW = "/var"
@@ -48,7 +49,7 @@ def copy_areas(layout: Layout, id: str) -> Mapping[str, Path]:
     """Snapshot each area twice: one to write in, one to compare it with. Swap stays where it is."""
     copies: dict[str, Path] = {}
     for directory in (layout.copies(id), layout.references(id)):
-        with binding.translated(f"make {directory}"):
+        with translated(f"make {directory}"):
             directory.mkdir(mode=0o700)
     for area in declared(layout):
         if area.kind is not Kind.SWAP:
@@ -121,7 +122,7 @@ class _Keeper:
         if _is_emptied(area, path) and not directory:
             return
         target = self.additions / path.lstrip("/")
-        with binding.translated(f"keep {path}"):
+        with translated(f"keep {path}"):
             self._above(source.parent, target.parent, area.mount)
             if self._put(area.name, source, target):
                 self.kept.append(path)
@@ -130,7 +131,7 @@ class _Keeper:
 
     def finish(self) -> None:
         """Set the times of directories, which filling them has moved."""
-        with binding.translated("keep what staging added"):
+        with translated("keep what staging added"):
             for source, target in reversed(self.directories):
                 copy_attributes(source, target)
 
@@ -165,7 +166,7 @@ def _drop_copies(layout: Layout, id: str) -> None:
             place = directory / area.name
             if binding.is_subvolume(place):
                 _delete(layout, place)
-        with binding.translated(f"remove {directory}"):
+        with translated(f"remove {directory}"):
             directory.rmdir()
 
 
@@ -184,13 +185,13 @@ def _delete(layout: Layout, place: Path) -> None:
 
 def _carry_in(inside: Inside) -> None:
     for shared, own in _CARRIED.items():
-        with binding.translated(f"carry {own} to {shared}"):
+        with translated(f"carry {own} to {shared}"):
             _carry(_place(inside, own), _place(inside, shared))
 
 
 def _carry_out(inside: Inside) -> None:
     for shared, own in _CARRIED.items():
-        with binding.translated(f"carry {shared} to {own}"):
+        with translated(f"carry {shared} to {own}"):
             _carry(_place(inside, shared), _place(inside, own))
 
 

@@ -9,6 +9,7 @@ from snaproot.errors import SnaprootError
 from snaproot.filesystem import Change
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.sendstream import Difference, parse
+from snaproot.filesystem.faults import translated
 from snaproot.filesystem.manifest import Tree, walk
 from snaproot.run import pipe
 
@@ -34,7 +35,7 @@ def compare(older: Path, newer: Path) -> Mapping[bytes, Change]:
     Raises SnaprootError where something in them cannot be read.
     """
     before, after = Tree(older), Tree(newer)
-    with binding.translated(f"compare {older} with {newer}"):
+    with translated(f"compare {older} with {newer}"):
         changes = {path: _change(before, after, path) for path in candidates(older, newer)}
     return {path: change for path, change in changes.items() if change is not None}
 

@@ -10,7 +10,8 @@ from snaproot.errors import Refused
 from snaproot.filesystem import metadata
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.binding import Subvolume
-from snaproot.filesystem.btrfs.layout import Layout, environment_of, root_subvolume
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout, environment_of, root_subvolume
 
 SUBVOLUME = "subvolume"
 """The key of `Environment.extra` with the path of an original root, from the top level."""
@@ -22,7 +23,7 @@ DEFAULT = "default"
 def environments(layout: Layout) -> Sequence[Environment]:
     """Read every boot environment, sorted by id."""
     roots = _roots(layout)
-    with binding.translated(f"list {layout.environments}"):
+    with translated(f"list {layout.environments}"):
         ids = sorted(entry.name for entry in os.scandir(layout.environments) if entry.is_dir())
     return [_environment(layout, id, roots) for id in ids if ID.fullmatch(id)]
 

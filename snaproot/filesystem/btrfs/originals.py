@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from snaproot.environment import Environment, Standing
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding, listing, trash
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.wording import some
 
 
@@ -36,7 +37,7 @@ def take_in(layout: Layout, id: str) -> None:
     if environment is None:
         return
     root = listing.root_of(layout, environment)
-    with binding.translated(f"move {root} away"):
+    with translated(f"move {root} away"):
         root.rename(layout.root(id))
     binding.sync(layout.top)
 

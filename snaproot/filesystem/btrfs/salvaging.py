@@ -7,7 +7,7 @@ from snaproot.environment import Digests, Environment
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding, listing, sealing
 from snaproot.filesystem.btrfs.binding import Subvolume
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.layout import Layout
 
 ORIGIN = "salvaged"
 

@@ -10,8 +10,9 @@ from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import PathChange, manifest, metadata
 from snaproot.filesystem.btrfs import binding, listing
 from snaproot.filesystem.btrfs.comparison import candidates
-from snaproot.filesystem.btrfs.layout import Layout
 from snaproot.filesystem.btrfs.trash import subvolumes_below
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.manifest import Report
 
 GENERATION = "generation"
@@ -68,7 +69,7 @@ def verify(layout: Layout, id: str, report: Report) -> list[PathChange]:
         lines = manifest.load(layout.files(id), environment.digests.files)
     except (OSError, ValueError) as error:
         raise Refused(f"the list of {id}'s files cannot be believed: {error}") from error
-    with binding.translated(f"read the files of {id}"):
+    with translated(f"read the files of {id}"):
         return manifest.compare(lines, layout.root(id), report)
 
 
@@ -101,7 +102,7 @@ def _freeze(layout: Layout, id: str) -> None:
 
 def _list_files(layout: Layout, environment: Environment) -> str:
     target, root = layout.files(environment.id), layout.root(environment.id)
-    with binding.translated(f"list the files of {environment.id}"):
+    with translated(f"list the files of {environment.id}"):
         parent = _listed_parent(layout, environment.parent)
         if parent is not None:
             changed = candidates(layout.root(parent.id), root)

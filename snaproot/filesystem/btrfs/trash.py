@@ -12,7 +12,8 @@ from snaproot import durable
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.binding import Subvolume
-from snaproot.filesystem.btrfs.layout import Layout
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
 
 _PATIENCE = 5.0  # seconds; what the kernel has not reclaimed by then it goes on reclaiming
 
@@ -28,7 +29,7 @@ def throw(layout: Layout, id: str, held: frozenset[int]) -> None:
         _check(subvolumes_below(layout, home), held)
         destroy(layout, trashed, held)
         durable.make_directory(layout.trash)
-        with binding.translated(f"move {home} to the trash"):
+        with translated(f"move {home} to the trash"):
             home.rename(trashed)
         binding.sync(layout.trash)
     destroy(layout, trashed, held)
@@ -51,7 +52,7 @@ def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
     found = subvolumes_below(layout, place)
     _check(found, held)
     _delete(layout.top, found)
-    with binding.translated(f"empty {place}"):
+    with translated(f"empty {place}"):
         _remove(place, place.lstat().st_dev)
 
 
@@ -64,7 +65,7 @@ def raze(top: Path, place: Path) -> None:
         return
     found = subvolumes_below(Layout(top), place)
     _delete(top, found)
-    with binding.translated(f"remove {place}"):
+    with translated(f"remove {place}"):
         if os.path.lexists(place):
             _remove(place, place.lstat().st_dev)
     binding.sync(top)
@@ -75,7 +76,7 @@ def scratch(layout: Layout) -> Iterator[Path]:
     """Lend a directory in the trash: whatever happens, nothing of it stays."""
     durable.make_directory(layout.trash)
     place = layout.trash / f"x{os.urandom(6).hex()}"
-    with binding.translated(f"make {place}"):
+    with translated(f"make {place}"):
         place.mkdir(mode=0o700)
     try:
         yield place

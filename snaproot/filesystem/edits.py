@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snaproot.filesystem import Change, PathChange
-from snaproot.filesystem.btrfs import binding
+from snaproot.filesystem.faults import translated
 from snaproot.filesystem.manifest import printable
 
 _Seen = dict[bytes, tuple[object, ...]]
@@ -16,7 +16,7 @@ _MADE = {b".updated", b".pwd.lock", b"adjtime", b"ld.so.cache", b"mtab"}
 
 def edits(before: Path, after: Path) -> list[PathChange]:
     """Compare two trees without reading any file: a snapshot keeps every file's times."""
-    with binding.translated(f"compare {before} with {after}"):
+    with translated(f"compare {before} with {after}"):
         old, new = _seen(before), _seen(after)
     changed = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)]
     return [PathChange(printable(b"etc/" + p), _change(old, new, p)) for p in changed]
