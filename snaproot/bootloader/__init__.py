@@ -31,7 +31,8 @@ class Bootable:
     """What an entry boots: where the loader finds it, and where it can be read here.
 
     `filesystem` is the UUID by which the loader searches, `prefix` the root's path from the top of
-    that filesystem as the loader sees it. `kernel` and `initramfs` are paths inside the root.
+    that filesystem as the loader sees it. `kernel` and `initramfs` are paths inside the root. Where
+    the loader cannot read that filesystem, `readable` is false: it is given copies in its home.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Bootable:
     initramfs: str
     arguments: tuple[str, ...]
     digests: Digests = field(default_factory=Digests)
+    readable: bool = True
 
 
 Bootables = Callable[[str], Bootable]

@@ -88,10 +88,16 @@ class TestPointer(BootloaderContract):
 
 
 class TestGrub(CountingContract):
+    readable = True
+
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Bench:
-        home = GrubHome(tmp_path)
+        home = GrubHome(tmp_path, readable=self.readable)
         home.lay_stub()
         home.establish(BASE)
         home.started()
         return GrubBench(home)
+
+
+class TestGrubWithCopies(TestGrub):
+    readable = False
