@@ -88,7 +88,9 @@ class Copies:
         place = self._place(entry.pair(one))
         files = ((one.kernel, entry.KERNEL), (one.initramfs, entry.INITRAMFS))
         sizes = {name: _source(one, path).stat().st_size for path, name in files}
-        return sum(length for name, length in sizes.items() if _length(place / name) != length)
+        missing = [length for name, length in sizes.items() if _length(place / name) != length]
+        unit = os.statvfs(self.home).f_frsize
+        return sum(-(-length // unit) * unit for length in missing)
 
     def fits(self, one: Bootable) -> bool:
         """Tell whether it can be copied and the next trial still finds room."""
