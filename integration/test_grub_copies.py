@@ -12,11 +12,21 @@ from integration.disk import memory
 from integration.grubemu import Outcome
 from integration.test_grub import ARMED, SAFETY, block, image, lay_original
 from integration.test_grub_cuts import PowerCutError, cut_before
+from snaproot import room
 from snaproot.bootloader import HOME, Bootable, Shown, Trial, entry, envblock
 from snaproot.bootloader.copies import Copies
 from snaproot.bootloader.grub import Grub
-from snaproot.errors import Refused, SnaprootError
-from tests.bootloader.grubhome import INITRAMFS, KERNEL, UUID, GrubHome
+from snaproot.cmdline import CommandLine
+from snaproot.config import Config
+from snaproot.environment import Environment
+from snaproot.errors import NoRoom, Refused, SnaprootError
+from snaproot.filesystem import Address, Workspace
+from snaproot.quarantine import Quarantined
+from snaproot.record import Records
+from snaproot.state import Record
+from snaproot.system import System
+from tests.bootloader.grubhome import INITRAMFS, KERNEL, POOL, UUID, GrubHome
+from tests.fakes import Disk, FakeFilesystem
 
 pytestmark = pytest.mark.real
 TRIAL = Trial("d1", "b2", "b1", 2)
@@ -413,6 +423,95 @@ def test_what_may_boot_by_itself_never_goes(small: Big, needed: str) -> None:
         loader.boot_once("b4")
     assert {"b1", "b2"} <= entries(small)
     assert sound(small, "b2")
+
+
+# -- room before staging -------------------------------------------------------------------------
+
+
+class Pool(FakeFilesystem):
+    """Roots on a pool, which no loader reads."""
+
+    home: Big
+
+    def place(self, id: str) -> Workspace:
+        return Workspace(id, self.home.root(id), {})
+
+    def address(self, id: str) -> Address:
+        return Address(POOL, "", (f"root=ZFS=rpool/ROOT/{id}",), readable=False)
+
+
+def system(home: Big, *ids: str, pinned: tuple[str, ...] = ()) -> System:
+    """Wire a system whose base is b1, with these boot environments besides."""
+    filesystem = Pool(Disk())
+    filesystem.home = home
+    for id in ("b1", *ids):
+        modules = home.root(id) / "lib/modules/6.1"
+        modules.mkdir(parents=True, exist_ok=True)
+        (modules / "modules.dep").write_text("x")
+        filesystem.disk.put(("where", id), "environments")
+        filesystem.disk.put(("sealed", id), True)
+        filesystem.disk.put(("meta", id), Environment(id=id, pinned=id in pinned))
+    filesystem.disk.put(("default",), "b1")
+    records = Records(home.directory / "record")
+    records.directory.mkdir(exist_ok=True)
+    records.save(Record(base="b1"))
+    return System(
+        config=Config(),
+        top=home.directory,
+        filesystem=filesystem,
+        bootloader=home.loader(),
+        records=records,
+        quarantine=Quarantined(records.directory),
+        cache=home.directory,
+        log=home.directory / "log",
+        boot=CommandLine(),
+        boot_id="",
+        notice=print,
+        announce=print,
+        esp=home.esp,
+    )
+
+
+def test_before_staging_a_pair_like_the_bases_has_to_fit(small: Big) -> None:
+    here = system(small)
+    needed = room.places(here)[1].needed
+    assert PAIR + 4 * MIB <= needed <= PAIR + 5 * MIB
+    fill(small, needed)
+    room.check(here, 0)
+    fill(small, needed - 4096)
+    before = {path: path.stat().st_mtime_ns for path in small.home.rglob("*")}
+    with pytest.raises(NoRoom, match=r"7\.1 MiB are needed on the ESP, 7\.1 MiB of 16\.0 MiB are"):
+        room.check(here, 0)
+    assert {path: path.stat().st_mtime_ns for path in small.home.rglob("*")} == before
+
+
+def test_what_arming_withdraws_by_itself_is_not_asked_for(small: Big) -> None:
+    published(small, "b2", left=MIB)
+    asked = [room.places(system(small, "b2", pinned=pinned))[1].needed for pinned in ((), ("b2",))]
+    assert asked[1] - asked[0] == Copies(small.home).size(copied(small, "b2").name)
+    with pytest.raises(NoRoom) as told:
+        room.check(system(small, "b2", pinned=("b2",)), 0)
+    assert told.value.hint.startswith("snaproot unpin b2 lets it go (3.0 MiB); delete what others")
+    small.loader().arm(TRIAL)
+    with pytest.raises(NoRoom) as told:
+        room.check(system(small, "b2"), 0)
+    assert told.value.hint.startswith("snaproot abandon lets b2 go (3.0 MiB); delete what others")
+
+
+def test_what_could_go_is_named_with_its_copies(small: Big) -> None:
+    published(small, "b2", left=MIB)
+    (gone,) = (one for one in room.going(system(small, "b2")) if one.id == "b2")
+    assert abs(gone.entry - PAIR) < 64 * 1024
+
+
+def test_where_grub_reads_the_roots_an_entry_is_all_that_is_asked_for(small: Big) -> None:
+    here = system(small)
+    assert room.places(here)[1].needed > 128 * 1024
+    readable = replace(here, filesystem=FakeFilesystem(here.filesystem.disk))  # type: ignore[attr-defined]
+    assert room.places(readable)[1].needed == 128 * 1024
+
+
+# -- a full ESP ----------------------------------------------------------------------------------
 
 
 def test_on_a_full_esp_what_is_armed_is_promoted_and_reverted(small: Big) -> None:

@@ -9,7 +9,7 @@ that a cut leaves at most a copy which no entry names. That one goes with the ne
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,12 +85,9 @@ class Copies:
 
     def lacks(self, one: Bootable) -> int:
         """Say how many bytes `put` would write. Raises Refused for what cannot be read."""
-        place = self._place(entry.pair(one))
-        files = ((one.kernel, entry.KERNEL), (one.initramfs, entry.INITRAMFS))
-        sizes = {name: _source(one, path).stat().st_size for path, name in files}
-        missing = [length for name, length in sizes.items() if _length(place / name) != length]
-        unit = os.statvfs(self.home).f_frsize
-        return sum(-(-length // unit) * unit for length in missing)
+        place, lengths = self._place(entry.pair(one)), _lengths(one)
+        missing = [name for name in lengths if _length(place / name) != lengths[name]]
+        return sum(self._whole(lengths[name]) for name in missing)
 
     def fits(self, one: Bootable) -> bool:
         """Tell whether it can be copied and the next trial still finds room."""
@@ -117,13 +114,19 @@ class Copies:
 
     def spare(self, needed: Collection[str]) -> list[Spare]:
         """Name what could go, the oldest first: pairs that none of `needed` shares."""
-        shared: dict[str, list[str]] = {}
-        for id, pairs in self._named():
-            for pair in pairs:
-                shared.setdefault(pair, []).append(id)
+        shared = _turned(dict(self._named()))
         free = [pair for pair, ids in shared.items() if not {*ids} & {*needed}]
         found = [Spare(pair, tuple(sorted(shared[pair])), self.size(pair)) for pair in free]
         return sorted(found, key=lambda one: one.ids[-1])
+
+    def exclusive(self) -> dict[str, int]:
+        """Say how many bytes would go with each entry, by boot environment. Raises OSError."""
+        named = dict(self._named())
+        alone = {pair: ids for pair, ids in _turned(named).items() if len(ids) == 1}
+        return {
+            id: sum(self.size(pair) for pair in pairs if pair in alone)
+            for id, pairs in named.items()
+        }
 
     def sweep(self, keep: Collection[str] = ()) -> None:
         """Remove the pairs that no entry names, beside those to `keep`. Raises OSError.
@@ -146,6 +149,14 @@ class Copies:
         """Say how many bytes are free there. Raises OSError."""
         found = os.statvfs(self.home)
         return found.f_bavail * found.f_frsize
+
+    def asks(self, one: Bootable) -> int:
+        """Say how many bytes a pair like its own takes. Raises Refused for what cannot be read."""
+        return sum(self._whole(length) for length in _lengths(one).values())
+
+    def _whole(self, length: int) -> int:
+        unit = os.statvfs(self.home).f_frsize
+        return -(-length // unit) * unit
 
     def _let_go(self, asked: int, needed: Collection[str]) -> None:
         spare = self.spare(needed)
@@ -196,6 +207,15 @@ class Copies:
         return self.home / "entries"
 
 
+def _turned(named: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Say which boot environments share each pair."""
+    found: dict[str, list[str]] = {}
+    for id, pairs in named.items():
+        for pair in pairs:
+            found.setdefault(pair, []).append(id)
+    return found
+
+
 def _put(one: Bootable, path: str, digest: str, place: Path) -> None:
     if _is(place, digest):
         return
@@ -236,6 +256,11 @@ def _source(one: Bootable, path: str) -> Path:
     except OSError as error:
         raise _unreadable(one, path, error) from error
     return here
+
+
+def _lengths(one: Bootable) -> dict[str, int]:
+    files = ((entry.KERNEL, one.kernel), (entry.INITRAMFS, one.initramfs))
+    return {name: _source(one, path).stat().st_size for name, path in files}
 
 
 def _length(path: Path) -> int:
