@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.bootloader import Bootable, entry
+from snaproot.bootloader import Bootable, entry, sealed
 from snaproot.environment import Digests
 from snaproot.errors import Refused, SnaprootError
 from snaproot.hashing import file_sha256, sha256
-from snaproot.inside import Inside
 from snaproot.wording import size, some
 
 SLACK = 128 << 10
@@ -52,10 +51,9 @@ class Copies:
 
     def known(self, one: Bootable) -> Bootable:
         """Complete the digests of what was never sealed. Raises Refused for what cannot be read."""
-        sealed = one.digests
         found = Digests(
-            kernel=sealed.kernel or _hashed(one, one.kernel),
-            initramfs=sealed.initramfs or _hashed(one, one.initramfs),
+            kernel=one.digests.kernel or sealed.digest(one, one.kernel),
+            initramfs=one.digests.initramfs or sealed.digest(one, one.initramfs),
         )
         return replace(one, digests=found)
 
@@ -220,14 +218,11 @@ def _put(one: Bootable, path: str, digest: str, place: Path) -> None:
     if _is(place, digest):
         return
     try:
-        content = _source(one, path).read_bytes()
+        content = sealed.source(one, path).read_bytes()
     except OSError as error:
-        raise _unreadable(one, path, error) from error
+        raise sealed.unreadable(one, path, error) from error
     if sha256(content).hexdigest() != digest:
-        raise Refused(
-            f"{one.id}: {path} is not what was sealed; it was not copied for GRUB",
-            hint=f"snaproot verify {one.id}",
-        )
+        raise sealed.changed(one, path)
     durable.write(place, content, mode=None)
     if not _is(place, digest):
         raise SnaprootError(
@@ -241,33 +236,12 @@ def _is(place: Path, digest: str) -> bool:
     return False
 
 
-def _hashed(one: Bootable, path: str) -> str:
-    try:
-        with durable.uncached(_source(one, path)) as file:
-            return file_sha256(file)
-    except OSError as error:
-        raise _unreadable(one, path, error) from error
-
-
-def _source(one: Bootable, path: str) -> Path:
-    try:
-        here = Inside(one.root).locate(path)
-        here.stat()
-    except OSError as error:
-        raise _unreadable(one, path, error) from error
-    return here
-
-
 def _lengths(one: Bootable) -> dict[str, int]:
     files = ((entry.KERNEL, one.kernel), (entry.INITRAMFS, one.initramfs))
-    return {name: _source(one, path).stat().st_size for name, path in files}
+    return {name: sealed.source(one, path).stat().st_size for name, path in files}
 
 
 def _length(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return -1
-
-
-def _unreadable(one: Bootable, path: str, error: OSError) -> Refused:
-    return Refused(f"{one.id}: {path} cannot be read: {error.strerror}")

@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.bootloader import Bootable, Bootables, Capability, Shown, Trial, entry, envblock
+from snaproot.bootloader import (
+    Bootable,
+    Bootables,
+    Capability,
+    Shown,
+    Trial,
+    entry,
+    envblock,
+    sealed,
+)
 from snaproot.bootloader.copies import Copies, Kept
 from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
@@ -315,9 +324,6 @@ def _check(bootable: Bootable, path: str, digest: str) -> None:
         with durable.uncached(here) as file:
             found = file_sha256(file)
     except OSError as error:
-        raise Refused(f"{bootable.id}: {path} cannot be read: {error.strerror}") from error
+        raise sealed.unreadable(bootable, path, error) from error
     if digest and found != digest:
-        raise Refused(
-            f"{bootable.id}: {path} is not what was sealed; it was not armed",
-            hint=f"snaproot verify {bootable.id}",
-        )
+        raise sealed.changed(bootable, path)

@@ -9,6 +9,7 @@ from snaproot.bootloader import Bootloader, entry
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment
 from tests.bootloader.grubhome import GrubHome
+from tests.bootloader.zfshome import ZfsHome
 from tests.contract.bootloader import (
     BASE,
     OTHER,
@@ -85,6 +86,28 @@ class TestPointer(BootloaderContract):
         disk.put(("default",), BASE)
         disk.sync()
         return PointerBench(disk)
+
+
+@dataclass
+class ZfsBootMenuBench:
+    home: ZfsHome
+
+    def loader(self) -> Bootloader:
+        return self.home.loader()
+
+    def garble(self) -> None:
+        raise RuntimeError("it has no file")
+
+    def listed(self) -> list[str]:
+        raise RuntimeError("its menu is its own")
+
+
+class TestZfsBootMenu(BootloaderContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        home = ZfsHome(tmp_path)
+        home.lay()
+        return ZfsBootMenuBench(home)
 
 
 class TestGrub(CountingContract):
