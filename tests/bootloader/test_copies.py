@@ -144,6 +144,14 @@ def test_what_is_copied_already_is_not_written_again(home: GrubHome) -> None:
     assert len(before) == 4
 
 
+def test_a_lost_entry_costs_no_second_copy(home: GrubHome) -> None:
+    place = pair(home, "b1")
+    before = [(place / name).stat().st_ino for name in ("kernel", "initramfs")]
+    (home.home / "entries/b1.cfg").unlink()
+    home.loader().arm(TRIAL)
+    assert [(place / name).stat().st_ino for name in ("kernel", "initramfs")] == before
+
+
 @pytest.mark.parametrize("name", ["kernel", "initramfs"])
 @pytest.mark.parametrize("id", ["b1", "b2"])
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_what_worked_is_not_made_anew_from_settings(home: ZfsHome) -> None:
 
 def test_what_does_not_read_back_is_not_armed(home: ZfsHome) -> None:
     home.pool.forgets = True
-    with pytest.raises(SnaprootError, match="does not read back"):
+    with pytest.raises(SnaprootError, match=f"{COMMAND_LINE} of rpool/ROOT/b1 does not"):
         home.loader().arm(TRIAL)
     assert home.pool.bootfs() == "rpool/ROOT/b1"
     home.pool.properties[("rpool/ROOT/b2", COMMAND_LINE)] = "ro"
