@@ -1,8 +1,10 @@
 """Copies of kernels in the loader's home: what is there, who shares it, and what never goes."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -189,6 +191,27 @@ def test_what_was_not_sealed_like_that_is_not_armed(home: GrubHome) -> None:
     _refuses(home, "is not what was sealed")
     home.loader().show(MENU)
     assert [path.name for path in (home.home / "entries").iterdir() if "b2" in path.name] == []
+
+
+@pytest.mark.parametrize("name", ["kernel", "initramfs"])
+def test_a_medium_that_keeps_something_else_is_told(home: GrubHome, name: str) -> None:
+    """Between the write and the reading back a byte changes."""
+
+    def watch(_frame: FrameType, event: str, call: object) -> None:
+        if event == "c_call" and getattr(call, "__name__", "") == "rename":
+            for path in home.home.glob(f"kernels/*/.{name}.*"):
+                path.write_bytes(b"\1" + path.read_bytes()[1:])
+
+    sys.setprofile(watch)
+    try:
+        with pytest.raises(SnaprootError, match=f"/{name} does not read back"):
+            home.loader().arm(TRIAL)
+    finally:
+        sys.setprofile(None)
+    assert home.env() == Env(good="b1", canary="1")
+    assert not (home.home / "entries/b2.cfg").exists()
+    home.loader().arm(TRIAL)
+    assert same(home, "b2")
 
 
 def test_what_changed_in_the_root_since_it_was_copied_is_no_matter(home: GrubHome) -> None:
