@@ -230,13 +230,17 @@ class Grub:
         try:
             one = self._described(id)
             wanted = entry.described(one)
-            if not one.readable:
-                if not self._copies.fits(one):
-                    return None
-                self._copies.put(one)
         except Refused:  # it has no kernel, or arguments that GRUB would change
             return None
-        return wanted
+        return wanted if one.readable or self._spared(one) else None
+
+    def _spared(self, one: Bootable) -> bool:
+        """Copy it, if the next trial still finds room then; what fails may be done another time."""
+        with suppress(SnaprootError):
+            if self._copies.fits(one):
+                self._copies.put(one)
+                return True
+        return False
 
     def _list(self, written: Mapping[str, str]) -> None:
         """Follow the entries; what is said of them comes with `show`.
