@@ -16,7 +16,6 @@ from pathlib import Path
 
 from snaproot import durable
 from snaproot.bootloader import Bootable, entry, sealed
-from snaproot.environment import Digests
 from snaproot.errors import Refused, SnaprootError
 from snaproot.hashing import file_sha256, sha256
 from snaproot.wording import size, some
@@ -51,11 +50,11 @@ class Copies:
 
     def known(self, one: Bootable) -> Bootable:
         """Complete the digests of what was never sealed. Raises Refused for what cannot be read."""
-        found = Digests(
-            kernel=one.digests.kernel or sealed.digest(one, one.kernel),
-            initramfs=one.digests.initramfs or sealed.digest(one, one.initramfs),
-        )
-        return replace(one, digests=found)
+        found = {
+            "kernel": one.digests.kernel or sealed.digest(one, one.kernel),
+            "initramfs": one.digests.initramfs or sealed.digest(one, one.initramfs),
+        }
+        return replace(one, digests=replace(one.digests, **found))
 
     def put(self, one: Bootable) -> None:
         """Copy what is not there as it was sealed, durably, and read it back past the cache.
@@ -170,7 +169,7 @@ class Copies:
     def _full(self, asked: int, spare: Sequence[Spare]) -> Refused:
         ids = [id for one in spare for id in one.ids]
         freed = size(sum(one.bytes for one in spare))
-        go = f", and without what {some(ids)} boot {freed} more" if spare else ""
+        go = f", and {freed} more without the copies of {some(ids)}" if spare else ""
         return Refused(
             f"{size(asked)} are needed on {self.home.parent.parent} for a kernel and its "
             f"initramfs, {size(self.free())} are free there{go}; nothing was changed",

@@ -169,8 +169,8 @@ class Grub:
         made = [self._described(id) for id in ids if id != ORIGINAL]
         if ORIGINAL in ids and not self._entry(ORIGINAL).is_file():
             raise Refused(f"{ORIGINAL} has no boot entry left; nothing was armed")
-        self._copy([one for one in made if not one.readable])
         wanted = {one.id: self._wanted(one) for one in made}
+        self._copy([one for one in made if not one.readable])
         for id, what in wanted.items():
             text = entry.render(what).encode()
             if self._kept(self._entry(id)) != text:

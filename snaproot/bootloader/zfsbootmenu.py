@@ -94,10 +94,8 @@ class ZfsBootMenu:
         self.firmware.boot_once(replace(running, label=LABEL, options=" ".join(words)))
 
     def show(self, menu: Sequence[Shown]) -> None:
-        shown = {one.id for one in menu}
-        for id in self.datasets.roots():
-            if id == ORIGINAL:
-                continue
+        shown, view = {one.id for one in menu}, self.view()
+        for id in {*self.datasets.roots()} - {ORIGINAL, view.good, view.once}:
             with suppress(Refused):  # it has no kernel, or arguments that would be changed
                 if id in shown:
                     self._publish(id, proved=False)
@@ -115,11 +113,13 @@ class ZfsBootMenu:
         """Say how it is booted, and that it may be. What worked once is not made anew."""
         if id == ORIGINAL:
             return
-        one = self.bootable(id)
-        if proved:
-            sealed.check(one)
-        if not self.datasets.get(self._dataset(id), COMMAND_LINE):
-            self._set(id, COMMAND_LINE, _command_line(id, one.arguments))
+        known = self.datasets.get(self._dataset(id), COMMAND_LINE)
+        if proved or not known:
+            one = self.bootable(id)
+            if proved:
+                sealed.check(one)
+            if not known:
+                self._set(id, COMMAND_LINE, _command_line(id, one.arguments))
         self._set(id, ACTIVE, "on")
 
     def _set(self, id: str, name: str, value: str) -> None:

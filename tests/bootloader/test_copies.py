@@ -193,6 +193,16 @@ def test_what_was_not_sealed_like_that_is_not_armed(home: GrubHome) -> None:
     assert [path.name for path in (home.home / "entries").iterdir() if "b2" in path.name] == []
 
 
+def test_what_cannot_be_written_as_an_entry_is_not_copied(home: GrubHome) -> None:
+    strange = replace(home.bootable("b2"), arguments=("it's",))
+    loader = Grub(home.home, lambda id: strange if id == "b2" else home.bootable(id), home.flush)
+    with pytest.raises(Refused):
+        loader.arm(TRIAL)
+    assert len(pairs(home)) == 1
+    loader.show(MENU[:2])
+    assert len(pairs(home)) == 1
+
+
 @pytest.mark.parametrize("name", ["kernel", "initramfs"])
 def test_a_medium_that_keeps_something_else_is_told(home: GrubHome, name: str) -> None:
     """Between the write and the reading back a byte changes."""

@@ -1,6 +1,7 @@
 """ZFSBootMenu and the firmware's entries: what is written, read back, and refused."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,13 +97,38 @@ def test_what_is_not_what_was_sealed_is_not_armed(home: ZfsHome) -> None:
 
 def test_the_menu_has_what_is_told_and_leaves_the_original_and_others(home: ZfsHome) -> None:
     home.loader().show([Shown("b1", ""), Shown("b3", ""), Shown("original", "")])
-    actives = {d: v for (d, name), v in home.pool.properties.items() if name == ACTIVE}
-    assert actives == {"rpool/ROOT/b1": "on", "rpool/ROOT/b2": "off", "rpool/ROOT/b3": "on"}
+    assert actives(home) == {"rpool/ROOT/b2": "off", "rpool/ROOT/b3": "on"}
     home.loader().withdraw("b3")
     assert home.pool.properties["rpool/ROOT/b3", ACTIVE] == "off"
     home.loader().withdraw("b9")
     with pytest.raises(Refused, match="ZFSBootMenu would boot b1"):
         home.loader().withdraw("b1")
+
+
+def test_what_boots_by_itself_is_never_switched_off(home: ZfsHome) -> None:
+    home.loader().settle("b1")
+    home.loader().boot_once("b3")
+    home.loader().show([])
+    assert actives(home) == {f"rpool/ROOT/b{n}": "off" if n == 2 else "on" for n in (1, 2, 3)}
+
+
+def test_what_cannot_be_booted_is_not_on_its_menu(home: ZfsHome) -> None:
+    loader = home.loader()
+    strange = replace(home.bootable("b3"), arguments=("a b",))
+    told = replace(loader, bootable=lambda id: strange if id == "b3" else home.bootable(id))
+    told.show([Shown("b2", ""), Shown("b3", "")])
+    assert actives(home) == {"rpool/ROOT/b2": "on", "rpool/ROOT/b3": "off"}
+
+
+def test_no_arguments_at_all_are_written_as_one(home: ZfsHome) -> None:
+    """An empty property is none, and ZFSBootMenu would make up its own."""
+    bare = replace(home.bootable("b2"), arguments=("root=ZFS=rpool/ROOT/b2",))
+    replace(home.loader(), bootable=lambda _: bare).boot_once("b2")
+    assert home.pool.properties["rpool/ROOT/b2", COMMAND_LINE] == "ro"
+
+
+def actives(home: ZfsHome) -> dict[str, str]:
+    return {d: value for (d, name), value in home.pool.properties.items() if name == ACTIVE}
 
 
 def test_the_original_may_be_fallen_back_to_as_it_is(home: ZfsHome) -> None:
