@@ -439,6 +439,24 @@ def test_what_may_boot_by_itself_never_goes(small: Big, needed: str) -> None:
     assert sound(small, "b2")
 
 
+def test_upgrade_after_upgrade_finds_room_and_a_way_back(small: Big) -> None:
+    """Each has a pair of its own; nobody cleans up, and one is pinned."""
+    small.kept = frozenset({"b1"})
+    base, done = "b1", ["b1"]
+    for number in range(10, 20):
+        target = f"b{number}"
+        small.loader().arm(Trial(f"d{number}", target, base, 2))
+        done.append(target)
+        small.loader().show(menu(*done, kept=("b1", base, target)))
+        assert {"b1", base, target} <= entries(small)
+        assert all(sound(small, id) for id in entries(small))
+        small.loader().settle(target)
+        base = target
+        small.loader().show(menu(*done, kept=("b1", base)))
+        room.check(system(small, *done, pinned=("b1",)), 0)
+    ends(small, {"b1", "b16", "b17", "b18", "b19"})
+
+
 # -- room before staging -------------------------------------------------------------------------
 
 
