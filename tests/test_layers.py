@@ -184,6 +184,7 @@ def _is_backend(name: str) -> bool:
         "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",
+        "bootloader/copies",  # what is in a loader's home, whoever asks
         "bootloader/entry",
         "bootloader/envblock",
         "bootloader/settings",
