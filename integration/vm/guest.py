@@ -18,6 +18,7 @@ from snaproot.errors import SnaprootError
 PASSWORD = "debian"  # noqa: S105 - of machines that nobody can reach
 BOOT = 240.0  # seconds that a boot may take, on a machine that does other things too
 _COMMAND_LINE = r"\] Command line: (.*)\n"
+_TAIL = 3000  # characters of the console of a system that said nothing
 _READY = r"^ready ([0-9a-f-]+)\n"
 
 
@@ -99,7 +100,10 @@ class Guest:
         if kernel:
             self.serial.wait(rf"\] Command line: .*{kernel}", seconds, self._seen)
             self._seen, self._met = self.serial.now, self._agent.now
-        met = self._agent.wait(_READY, seconds, self._met)
+        try:
+            met = self._agent.wait(_READY, seconds, self._met)
+        except Unheard as silent:
+            raise Unheard(f"{silent}\nits console:\n{self.serial.text()[-_TAIL:]}") from silent
         self._met = self._agent.now
         return met[1]
 
