@@ -21,7 +21,8 @@ OWN = re.compile(
     r"|usr/share/man/man8/snaproot\.8\.gz$|usr/lib/systemd/system(/snaproot[^/]*)?$"
     r"|usr/lib/systemd/system/multi-user\.target\.wants(/snaproot[^/]*)?$"
     r"|usr/lib/systemd/system-generators(/snaproot[^/]*)?$"
-    r"|usr/share/initramfs-tools/hooks/snaproot$|usr/lib/dracut/modules\.d/91snaproot(/|$)"
+    r"|usr/share/initramfs-tools/(hooks|scripts/local-bottom)/snaproot$"
+    r"|usr/lib/dracut/modules\.d/91snaproot(/|$)"
     r"|usr/share/bash-completion/completions/snaproot$"
     r"|usr/share/zsh/vendor-completions/_snaproot$"
     r"|usr/share/fish/vendor_completions\.d/snaproot\.fish$"
@@ -29,9 +30,10 @@ OWN = re.compile(
 PACKAGE_DATABASE = re.compile(r"var/lib/dpkg|var/log|var/cache/(apt|ldconfig)|var/lib/apt")
 GENERATOR = "usr/lib/systemd/system-generators/snaproot-generator"
 HOOKS = (
-    "usr/lib/snaproot/snaproot-etc.sh",
     "usr/share/initramfs-tools/hooks/snaproot",
+    "usr/share/initramfs-tools/scripts/local-bottom/snaproot",
     "usr/lib/dracut/modules.d/91snaproot/module-setup.sh",
+    "usr/lib/dracut/modules.d/91snaproot/snaproot-etc.sh",
 )
 CONFIGURED = "install ok installed"
 TIME = 1_700_000_000

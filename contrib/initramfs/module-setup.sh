@@ -12,5 +12,5 @@ depends() {
 
 # Before all that reads /etc there: mount-usr.sh and the SELinux policy are 50.
 install() {
-    inst_hook pre-pivot 00 /usr/lib/snaproot/snaproot-etc.sh
+    inst_hook pre-pivot 00 "${moddir:?}/snaproot-etc.sh"
 }
