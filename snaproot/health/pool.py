@@ -27,7 +27,7 @@ def unharmed(pool: str, before: Callable[[], Counters]) -> Outcome:
         return Outcome(Result.BAD, f"the pool {pool} is {seen.health}", evidence)
     if grown := [*_grown(seen, known)]:
         return Outcome(Result.BAD, "; ".join(grown), evidence)
-    old = [*_grown(seen, {})]
+    old = faults(seen)
     what = f"no device of {pool} has new errors"
     return Outcome(Result.GOOD, f"{what}; as before: {'; '.join(old)}" if old else what, evidence)
 
@@ -43,6 +43,11 @@ def counters(status: Status) -> Counters:
     if status.untold:
         damage["untold"] = _number(status.untold)
     return {**found, **({_DATA: damage} if damage else {})}
+
+
+def faults(status: Status) -> list[str]:
+    """Say all that is wrong with a pool, in words. Pure."""
+    return [*_grown(status, {})]
 
 
 def _grown(status: Status, known: Counters) -> Iterator[str]:
