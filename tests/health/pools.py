@@ -1,4 +1,7 @@
-"""What zpool(8) prints of pools in all conditions, and a program in its place that prints it."""
+"""What zpool(8) prints of pools in all conditions, and a program in its place that prints it.
+
+As 2.3.9 printed it of real pools, their devices renamed; SUSPENDED and FAULTED_LEAF are reports'.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,29 +23,29 @@ config:
 \tlogs\t
 \t  /dev/sdc1    ONLINE       0     0     0
 \tspares
-\t  /dev/sdd     AVAIL
+\t  /dev/sdd     AVAIL   \n\
 
 errors: No known data errors
 """
 DEGRADED = """\
   pool: tank
  state: DEGRADED
-status: One or more devices could not be used because the label is missing or
-\tinvalid.  Sufficient replicas exist for the pool to continue
-\tfunctioning in a degraded state.
-action: Replace the device using 'zpool replace'.
-   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-4J
+status: One or more devices could not be opened.  Sufficient replicas exist for
+\tthe pool to continue functioning in a degraded state.
+action: Attach the missing device and online it using 'zpool online'.
+   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-2Q
+  scan: resilvered 18K in 00:00:00 with 0 errors on Tue Nov 24 15:52:08 2026
 config:
 
-\tNAME                     STATE     READ WRITE CKSUM
-\ttank                     DEGRADED     0     0     0
-\t  mirror-0               DEGRADED     0     0     0
-\t    /dev/sda3            ONLINE       0     0     0
-\t    3333333333333333333  UNAVAIL      0     0     0  was /dev/sdb3
+\tNAME                      STATE     READ WRITE CKSUM
+\ttank                      DEGRADED     0     0     0
+\t  mirror-0                DEGRADED     0     0     0
+\t    /dev/sda3             ONLINE       0     0     0
+\t    13544729673726364122  UNAVAIL      0     0     0  was /dev/sdb3
 \tlogs\t
-\t  /dev/sdc1              ONLINE       0     0     0
+\t  /dev/sdc1               ONLINE       0     0     0
 \tspares
-\t  /dev/sdd               AVAIL
+\t  /dev/sdd                AVAIL   \n\
 
 errors: No known data errors
 """

@@ -48,7 +48,7 @@ def test_every_device_is_read(tmp_path: Path) -> None:
         ("10", "tank", "DEGRADED"),
         ("11", "mirror-0", "DEGRADED"),
         ("12", "/dev/sda3", "ONLINE"),
-        ("13", "3333333333333333333", "UNAVAIL"),
+        ("13", "13544729673726364122", "UNAVAIL"),
         ("14", "/dev/sdc1", "ONLINE"),
     ]
     assert seen.vdevs[3].note == "was /dev/sdb3"
@@ -61,7 +61,7 @@ def test_every_device_is_read(tmp_path: Path) -> None:
             DEGRADED,
             "DEGRADED",
             "tank is DEGRADED; mirror-0 is DEGRADED; "
-            "3333333333333333333 is UNAVAIL (was /dev/sdb3)",
+            "13544729673726364122 is UNAVAIL (was /dev/sdb3)",
         ),
         (
             FAULTED_LEAF,
@@ -97,13 +97,12 @@ def test_what_is_new_is_bad_and_what_was_there_is_told(
 
 def test_what_gets_worse_is_bad(tmp_path: Path) -> None:
     before = known(tmp_path, DEGRADED, "DEGRADED")
-    worse = DEGRADED.replace(
-        "/dev/sda3            ONLINE       0", "/dev/sda3            ONLINE       1"
-    )
+    sda3 = "/dev/sda3             ONLINE       "
+    worse = DEGRADED.replace(f"{sda3}0", f"{sda3}1")
     found = asked(tmp_path, worse, before, "DEGRADED")
     assert found.reason == "read errors on /dev/sda3: 1, were 0"
     faulted = DEGRADED.replace("UNAVAIL      0", "FAULTED      0")
-    assert "3333333333333333333 is FAULTED" in asked(tmp_path, faulted, before, "DEGRADED").reason
+    assert "13544729673726364122 is FAULTED" in asked(tmp_path, faulted, before, "DEGRADED").reason
 
 
 def test_more_that_cannot_be_listed_is_bad(tmp_path: Path) -> None:
