@@ -147,7 +147,7 @@ feature@zstd_compress\tactive
 OWN = f"""\
 tank\tmountpoint\tnone
 {ROOT}\tmountpoint\t/
-{ROOT}\tcanmount\tnoauto
+{ROOT}\tcanmount\ton
 tank/ROOT/old\tmountpoint\t/
 tank/ROOT/noauto\tmountpoint\t/
 tank/ROOT/noauto\tcanmount\tnoauto
