@@ -7,31 +7,34 @@ from pathlib import Path
 import pytest
 
 from contrib.debian import build
-from integration.zfs.bed import pool
+from integration.zfs.bench import SCRATCH
 from snaproot.mountinfo import mount_of
 from snaproot.run import Completed, run
 
 SCRIPT = build.SOURCE / "contrib/initramfs/snaproot-etc.sh"
+ROOT = "bed/ROOT/b1"
 SHELLS = (["dash"], ["busybox", "sh"])
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
     """Yield where a sealed root is mounted, whose /etc is not."""
-    with pool() as name:
-        dataset = f"{name}/ROOT/b1"
-        own = ["-o", "canmount=noauto"]
-        run(["zfs", "create", "-p", "-u", *own, "-o", "mountpoint=/", dataset])
-        run(["mount", "-t", "zfs", "-o", "zfsutil", dataset, str(tmp_path)])
-        (tmp_path / "etc").mkdir()
-        run(["umount", str(tmp_path)])
-        run(["zfs", "create", "-u", *own, "-o", "mountpoint=/etc", f"{dataset}/etc"])
-        run(["zfs", "set", "readonly=on", dataset])
-        run(["mount", "-t", "zfs", "-o", "zfsutil", dataset, str(tmp_path)])
-        try:
-            yield tmp_path
-        finally:
-            run(["umount", "-R", str(tmp_path)])
+    own = ["-o", "canmount=noauto"]
+    top = tmp_path / "root"
+    top.mkdir()
+    run(["zpool", "create", "-f", "-o", "cachefile=none", "-m", "none", "bed", SCRATCH])
+    try:
+        run(["zfs", "create", "-p", "-u", *own, "-o", "mountpoint=/", ROOT])
+        run(["mount", "-t", "zfs", "-o", "zfsutil", ROOT, str(top)])
+        (top / "etc").mkdir()
+        run(["umount", str(top)])
+        run(["zfs", "create", "-u", *own, "-o", "mountpoint=/etc", f"{ROOT}/etc"])
+        run(["zfs", "set", "readonly=on", ROOT])
+        run(["mount", "-t", "zfs", "-o", "zfsutil", ROOT, str(top)])
+        yield top
+    finally:
+        run(["umount", "-R", str(top)], check=False)
+        run(["zpool", "destroy", "-f", "bed"])
 
 
 def booted(root: Path, shell: list[str], *, rounds: int = 1) -> Completed:
@@ -45,9 +48,9 @@ def booted(root: Path, shell: list[str], *, rounds: int = 1) -> Completed:
 def test_it_is_mounted_writable_below_a_sealed_root(root: Path, shell: list[str]) -> None:
     assert booted(root, shell, rounds=2).status == 0
     here = mount_of(root / "etc")
-    assert (here.point, here.source) == (root / "etc", "bed/ROOT/b1/etc")
+    assert (here.point, here.source) == (root / "etc", f"{ROOT}/etc")
     (root / "etc/machine-id").write_text("x")
-    assert mount_of(root).source == "bed/ROOT/b1"
+    assert mount_of(root).source == ROOT
     assert Path("/proc/mounts").read_text().count(f" {root}/etc ") == 1
     with pytest.raises(OSError, match="Read-only"):
         (root / "x").write_text("x")
@@ -55,7 +58,7 @@ def test_it_is_mounted_writable_below_a_sealed_root(root: Path, shell: list[str]
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_what_zfs_initramfs_mounted_is_made_writable(root: Path, shell: list[str]) -> None:
-    run(["mount.zfs", "-o", "zfsutil", "bed/ROOT/b1/etc", str(root / "etc")])
+    run(["mount.zfs", "-o", "zfsutil", f"{ROOT}/etc", str(root / "etc")])
     with pytest.raises(OSError, match="Read-only"):
         (root / "etc/x").write_text("x")
     assert booted(root, shell).status == 0
@@ -64,9 +67,9 @@ def test_what_zfs_initramfs_mounted_is_made_writable(root: Path, shell: list[str
 
 def test_one_that_cannot_be_mounted_is_loud(root: Path) -> None:
     elsewhere = root.parent / "etc"
-    run(["zfs", "set", "mountpoint=none", "bed/ROOT/b1/etc"])
+    run(["zfs", "set", "mountpoint=none", f"{ROOT}/etc"])
     assert booted(root, ["dash"]).status == 0, "it is nobody's /etc then"
-    run(["zfs", "set", "mountpoint=/etc", "bed/ROOT/b1/etc"])
+    run(["zfs", "set", "mountpoint=/etc", f"{ROOT}/etc"])
     (root.parent / "bin").mkdir()
     broken = root.parent / "bin/mount.zfs"
     broken.write_text("#!/bin/sh\necho no >&2; exit 1\n")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from integration.zfs.bed import pool
 from integration.zfs.bench import SCRATCH
 from snaproot import zpool
 from snaproot.health import Result
@@ -110,9 +109,12 @@ def test_doctor_reads_a_real_pool() -> None:
 
 
 def test_doctor_finds_the_disk_of_a_pool() -> None:
-    with pool() as name:
+    run(["zpool", "create", "-f", "-o", "cachefile=none", "-m", "none", NAME, SCRATCH])
+    try:
         disk = str(Path(SCRATCH).resolve())
-        assert [one.rstrip("1") for one in machine.devices(f"{name}/ROOT")] == [disk]
+        assert [one.rstrip("1") for one in machine.devices(f"{NAME}/ROOT")] == [disk]
+    finally:
+        run(["zpool", "destroy", "-f", NAME])
 
 
 @pytest.mark.usefixtures("mirror")
