@@ -122,3 +122,26 @@ def test_a_child_that_cannot_be_mounted_is_loud_until_it_is(bench: Bench) -> Non
 
 def test_a_zfs_that_does_not_answer_is_loud(bench: Bench) -> None:
     assert changes(bench.run(SEALED, zfs=1)) == [LOUD, MOUNTED]
+
+
+def test_initramfs_tools_starts_it_and_panics_its_own_way(bench: Bench) -> None:
+    bench.run(SEALED)
+    (bench.home / "functions").write_text(f'panic() {{ echo "panic $*" >>{bench.home}/did; }}\n')
+    script = (bench.home / "script").read_text()
+    put(bench.home / "script", script.replace("/scripts/functions", f"{bench.home}/functions"))
+    (bench.home / "did").write_text("")
+    bench._program("mount.zfs", "", 1)
+    started(bench, "prereqs")
+    assert (bench.home / "did").read_text() == "", "asked for what it needs, it does nothing"
+    started(bench)
+    did = (bench.home / "did").read_text().splitlines()
+    assert changes(did) == [MOUNTED, LOUD.replace("emergency", "panic"), MOUNTED]
+
+
+def started(bench: Bench, *words: str) -> None:
+    subprocess.run(
+        [*bench.shell, str(bench.home / "script"), *words],
+        env={"PATH": f"{bench.home}/bin:/usr/bin:/bin", "rootmnt": "/sysroot"},
+        timeout=20,
+        check=True,
+    )
