@@ -141,6 +141,6 @@ def _with_adoption(layout: Layout, found: Facts) -> Facts:
         unfinished=bool(noted.unfinished),
         waiting=noted.shared is not None,
         root=noted.root,
-        default=noted.default,
+        default=int(noted.default),
         masked=noted.masked,
     )
