@@ -186,10 +186,10 @@ class Builder(Grounds):
         run(["mkswap", "--uuid", str(uuid.uuid4()), str(place)])
 
     def _drop_left_over(self) -> None:
-        self.drop_seed()
         for plan in self.plan.areas if self.plan.live else ():
             if plan.how is not How.EMPTY:
                 self.drop(plan)
+        self.drop_seed()
 
 
 def lay_out(ground: Ground, layout: Layout, *, ids: tuple[str, ...]) -> None:

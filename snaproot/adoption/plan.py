@@ -16,6 +16,7 @@ from snaproot.adoption.places import SWAP, Layout, decided
 from snaproot.adoption.roots import chosen
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import StateLink
+from snaproot.adoption.table import Table
 from snaproot.areas import Kind
 from snaproot.environment import ID
 from snaproot.errors import NothingToDo, Refused
@@ -40,7 +41,7 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
     root = chosen(survey.roots, survey.subvolumes, survey.default, survey.booted)
     here = table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
     entries = table.parsed(root)
-    table.check(entries, here)
+    here.check(entries)
     layout = _layout(survey, root, entries, here)
     made = replace(_made(layout, here, id), writable=writable)
     _check_space(made, survey)
@@ -60,9 +61,9 @@ def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
     return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 
-def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: table.Filesystem) -> Layout:
+def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: Table) -> Layout:
     state = frozenset(link.path for link in _links(survey))
-    return Layout(survey, root, entries, table.mounts(entries, here), state)
+    return Layout(survey, root, entries, here.mounts(entries), state)
 
 
 def _links(survey: Survey) -> tuple[StateLink, ...]:
@@ -72,7 +73,7 @@ def _links(survey: Survey) -> tuple[StateLink, ...]:
     )
 
 
-def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
+def _made(layout: Layout, here: Table, id: str) -> AdoptionPlan:
     survey, places = layout.survey, decided(layout)
     _check_swap(survey, places, layout.root.subvolume.path)
     swap = tuple(_swap_moves(layout, places))
@@ -183,32 +184,26 @@ def _mount_points(layout: Layout, places: Places) -> tuple[str, ...]:
     return tuple(sorted({*listed, *(a.mount for a in places.declared), "/tmp"} - {""}))  # noqa: S108
 
 
-def _fstab(layout: Layout, places: Places, swap: Sequence[SwapMove], here: table.Filesystem) -> str:
+def _fstab(layout: Layout, places: Places, swap: Sequence[SwapMove], here: Table) -> str:
     entries = {entry.line: entry for entry in layout.entries}
     mounted = {mount.point for mount in layout.mounts}
     changes: dict[int, Sequence[str]] = {}
     for mount in layout.mounts:
         subvolume = _mounted_subvolume(places, mount.point, mount.subvolume)
-        if _has_to_change(entries[mount.line], subvolume):
-            changes[mount.line] = [table.pinned(entries[mount.line], subvolume)]
+        if here.differs(entries[mount.line], subvolume):
+            changes[mount.line] = [here.pinned(entries[mount.line], subvolume)]
     for entry in layout.entries:
         changes |= _changed(entry, swap)
     added = [
-        table.area_entry(area, layout.entries, here)
-        for area in places.declared
-        if area.mount not in mounted
+        here.area(area, layout.entries) for area in places.declared if area.mount not in mounted
     ]
     if not any(entry.file.rstrip("/") == table.TMP.file for entry in layout.entries):
         added.append(table.TMP)
-    return table.written(layout.root.fstab or "", layout.entries, changes, added, here)
+    return here.written(layout.root.fstab or "", layout.entries, changes, added)
 
 
 def _mounted_subvolume(places: Places, point: str, subvolume: str) -> str:
     return next((a.subvolume for a in places.declared if a.mount == point), subvolume)
-
-
-def _has_to_change(entry: Entry, subvolume: str) -> bool:
-    return entry.option("subvolid") is not None or entry.subvolume != subvolume
 
 
 def _changed(entry: Entry, swap: Sequence[SwapMove]) -> dict[int, Sequence[str]]:
