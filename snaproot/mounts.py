@@ -33,6 +33,21 @@ def top_level_of_root() -> Iterator[Path]:
 
 
 @contextmanager
+def empty_top() -> Iterator[Path]:
+    """Lend an empty directory for mounts that this process alone sees; they go with it.
+
+    Raises SnaprootError where the kernel does not let us.
+    """
+    _leave_shared_mounts()
+    _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=1m", "snaproot", str(_TOP)])
+    try:
+        yield _TOP
+    finally:
+        run(["umount", "-R", str(_TOP)])
+
+
+@contextmanager
 def esp(spec: str) -> Iterator[Path]:
     """Yield where the ESP is mounted that fstab(5) would name so; else mount it for us alone.
 

@@ -179,11 +179,14 @@ def _is_backend(name: str) -> bool:
     place = PACKAGE.joinpath(*parts) if inside else PACKAGE
     shared = {
         "filesystem/cloning",
+        "filesystem/collecting",
+        "filesystem/comparison",
         "filesystem/edits",
         "filesystem/faults",
         "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",
+        "filesystem/salvaging",
         "bootloader/entry",
         "bootloader/envblock",
         "bootloader/settings",

@@ -27,7 +27,7 @@ from snaproot.adoption.shape import ORIGINAL
 from snaproot.adoption.view import View, inside, text_of
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.btrfs.collecting import declared
+from snaproot.filesystem.collecting import declared
 from snaproot.filesystem.layout import Layout
 from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
