@@ -140,7 +140,7 @@ def put_in_place(ground: Ground, layout: Layout, top: Path) -> None:
 def _finish(plan: AdoptionPlan, ground: Ground, top: Path, report: Report) -> None:
     """Move the default, unless deployments have gone on from here already."""
     layout = Layout(top)
-    report(f"make {plan.id} the default subvolume")
+    report(f"make {plan.id} {'bootfs' if plan.pool else 'the default subvolume'}")
     if Records(layout.record).load() == Record(base=plan.id):
         ground.filesystem(layout).set_default(plan.id)
     if plan.esp:
