@@ -12,7 +12,7 @@ from snaproot.adoption.decisions import AreaPlan, How
 from snaproot.adoption.facts import Found
 from snaproot.adoption.grounds import PARTIAL, Grounds, remove_file
 from snaproot.adoption.roots import shown
-from snaproot.adoption.shape import SwapMove
+from snaproot.adoption.shape import AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import inside
 from snaproot.adoption.volumes import Ground
@@ -192,11 +192,10 @@ class Builder(Grounds):
         self.drop_seed()
 
 
-def lay_out(ground: Ground, layout: Layout, *, ids: tuple[str, ...]) -> None:
-    """Make the tree that holds what is known of these boot environments, still empty."""
-    ground.lay_out(layout)
-    for id in ids:
-        layout.home(id).mkdir(mode=0o700)
+def lay_out(plan: AdoptionPlan, ground: Ground, layout: Layout) -> None:
+    """Make the tree, with the original's place in it, still empty."""
+    ground.lay_out(layout, plan.root)
+    layout.home(plan.original).mkdir(mode=0o700)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -59,7 +59,7 @@ def findings(top: Path) -> list[str]:
 def _build(plan: AdoptionPlan, ground: Ground, top: Path, report: Report) -> None:
     layout = Layout(top / PARTIAL)
     try:
-        take([("lay out", partial(lay_out, ground, layout, ids=(plan.original,)))], report)
+        take([("lay out", partial(lay_out, plan, ground, layout))], report)
         take(Builder(plan, ground, layout).steps(), report)
         report(f"seal {plan.id}")
         _declare(plan, ground, layout)

@@ -63,7 +63,7 @@ def root_of(survey: Survey) -> Root:
 def seen(survey: Survey, root: Root) -> Table:
     """Say what fstab(5) means on this filesystem."""
     if survey.pool is not None:
-        return pools.Datasets(survey.pool, root.subvolume.path)
+        return pools.PoolTable(survey.pool, root.subvolume.path)
     return table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
 
 

@@ -18,7 +18,7 @@ ORDER = "/etc/systemd/system/zfs-mount.service.d/50snaproot.conf"
 
 
 @dataclass(frozen=True, slots=True)
-class Datasets:
+class PoolTable:
     """One pool as the root `root` sees it, implementing `Table`."""
 
     pool: Pool
@@ -111,12 +111,12 @@ def check(pool: Pool) -> None:
         )
 
 
-def candidates(pool: Pool) -> list[Dataset]:
-    """Name the datasets that may be a root, by what they say of themselves."""
+def candidates(pool: Pool, running: str = "") -> list[Dataset]:
+    """Name the datasets that may be a root, by what they say of themselves, and what runs."""
     return [
         one
         for one in pool.datasets
-        if one.name == pool.bootfs or (one.mountpoint == "/" and one.canmount != "off")
+        if one.name in {pool.bootfs, running} or (one.mountpoint == "/" and one.canmount != "off")
     ]
 
 

@@ -80,7 +80,7 @@ def steps(
 
 def _lay_out(plan: AdoptionPlan, ground: Ground, top: Path) -> None:
     layout = Layout(top / PARTIAL)
-    lay_out(ground, layout, ids=(plan.original,))
+    lay_out(plan, ground, layout)
     found = original(plan, datetime.now(UTC).replace(microsecond=0))
     ground.declare(layout, found, plan.root, runs=True)
     durable.write(layout.record / areas.NAME, areas.render(()).encode(), mode=0o644)

@@ -79,7 +79,7 @@ class Subvolumes:
     def pointer(self) -> int | str:
         return binding.default_id(self.top)
 
-    def lay_out(self, layout: Layout) -> None:
+    def lay_out(self, layout: Layout, root: str) -> None:  # noqa: ARG002
         layout.top.mkdir(mode=0o700)
         binding.create(layout.snaproot)
         layout.snaproot.chmod(0o700)

@@ -2,17 +2,16 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from snaproot import fstab
 from snaproot.adoption import lending, loading, sysimage, table
-from snaproot.adoption import note as notes
+from snaproot.adoption.before import adopted, is_free
 from snaproot.adoption.facts import (
     TOP_LEVEL,
     ActiveSwap,
-    Adopted,
     Found,
     Root,
     Subvolume,
@@ -23,15 +22,11 @@ from snaproot.adoption.facts import (
 from snaproot.adoption.inspection import kernel, size, system, units, word
 from snaproot.adoption.places import SHARED, SWAP, is_ours
 from snaproot.adoption.roots import chosen
-from snaproot.adoption.shape import ORIGINAL
 from snaproot.adoption.view import View, inside, text_of
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.collecting import declared
-from snaproot.filesystem.layout import Layout
 from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
-from snaproot.record import Records
 
 _FIRST_INODE = 256
 _SYSFS = Path("/sys/fs/btrfs")
@@ -50,9 +45,9 @@ def survey(
     Raises Refused where `top` is not the top level of a Btrfs, or the ESP cannot be taken over.
     """
     _check(top)
-    adopted = _adopted(top)
-    if adopted is not None and not (booted is not None and _is_free(adopted)):
-        found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
+    before = adopted(top)
+    if before is not None and not (booted is not None and is_free(before)):
+        found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=before)
         return replace(found, esp=str(esp or ""))
     number = binding.subvolume_id(booted) if booted else None
     found = replace(_filesystem(top, number), esp=str(esp or ""))
@@ -76,45 +71,6 @@ def _check(top: Path) -> None:
             f"{top} is not the top level of its Btrfs; nothing was changed",
             hint="mount -o subvolid=5 DEVICE DIR",
         )
-
-
-def _adopted(top: Path) -> Adopted | None:
-    layout = Layout(top)
-    if not os.path.lexists(layout.snaproot):
-        return None
-    if not layout.record.is_dir():
-        raise Refused(
-            f"{layout.snaproot} is there, but none of snaproot's; nothing was changed",
-            hint="move it away",
-        )
-    from snaproot.leaving.note import has_left
-
-    if has_left(layout.record):
-        raise Refused(
-            "this system has left snaproot, and not all of that is gone; nothing was changed",
-            hint="snaproot deinit removes what is left over",
-        )
-    noted, record = notes.load(layout), Records(layout.record).load()
-    if noted is None:
-        return Adopted()
-    under_way = record.work or record.pending
-    return Adopted(
-        unfinished=noted.unfinished,
-        first=noted.id,
-        untaken=record.base == ORIGINAL and not declared(layout),
-        pending=under_way.target if under_way else "",
-    )
-
-
-def is_taken(top: Path) -> bool:
-    """Tell whether there is nothing to adopt any more, or an adoption is under way."""
-    adopted = _adopted(top)
-    return adopted is not None and not _is_free(adopted)
-
-
-def _is_free(adopted: Adopted) -> bool:
-    """Tell whether the original may be adopted again: an earlier one was given up."""
-    return adopted.untaken and not adopted.pending
 
 
 def _filesystem(top: Path, booted: int | None) -> Survey:
@@ -160,10 +116,11 @@ def _with_root(
         loading.check(Path(found.esp), top / root.subvolume.path)
     here = table.Filesystem(found.uuid, found.label, found.subvolumes, found.default)
     mounted = here.mounts(entries)
-    view = View(top, {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}})
+    shown = {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}}
+    view = View({point: top / name for point, name in shown.items()})
     swap = tuple(_swap_files(view, entries))
     aside = frozenset(Path(file.path).name for file in swap if Path(file.path).parent == Path(SWAP))
-    wanted = {*SHARED, *sysimage.looked_at(), *view.points, *_seen_at(view, found.subvolumes)}
+    wanted = {*SHARED, *sysimage.looked_at(), *view.points, *_seen_at(shown, found.subvolumes)}
     boot_place = boot or view.find("/boot")[1]
     return replace(
         found,
@@ -181,10 +138,10 @@ def _with_root(
     )
 
 
-def _seen_at(view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
+def _seen_at(points: Mapping[str, str], subvolumes: Sequence[Subvolume]) -> Iterable[str]:
     """Say where the root shows each subvolume that is nested in one it mounts."""
     for subvolume in subvolumes:
-        for point, shown in view.points.items():
+        for point, shown in points.items():
             if is_within(subvolume.path, shown):
                 yield f"{point.rstrip('/')}/{Path(subvolume.path).relative_to(shown)}"
 
@@ -223,7 +180,7 @@ def foreign(top: Path, root: str) -> tuple[str, ...]:
     """Name the tools besides snaproot that go back to snapshots; `root` is from the top level."""
     found = [s for s in binding.subvolumes(top) if not is_ours(s.path)]
     subvolumes = [Subvolume(s.id, s.path) for s in sorted(found, key=lambda s: s.path)]
-    return tuple(_foreign(top, View(top, {"/": root}), subvolumes))
+    return tuple(_foreign(top, View({"/": top / root}), subvolumes))
 
 
 def _foreign(top: Path, view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:

@@ -80,8 +80,11 @@ class Ground(Volumes, Protocol):
     def pointer(self) -> int | str:
         """Say what the filesystem's own pointer names now."""
 
-    def lay_out(self, layout: Layout) -> None:
-        """Make the empty tree; only root may go in, as old programs may be set-user-id."""
+    def lay_out(self, layout: Layout, root: str) -> None:
+        """Make the empty tree; only root may go in, as old programs may be set-user-id.
+
+        `root` is the original's name.
+        """
 
     def declare(self, layout: Layout, original: Environment, name: str, *, runs: bool) -> None:
         """Describe the root that is there already, by its name; `runs`: it stays the base."""

@@ -72,7 +72,7 @@ def opened(pool: str) -> Iterator[View]:
 
     There is no `@snaproot` in it where the pool is not adopted.
     """
-    with mounts.empty_top() as top:
+    with mounts.empty_top(pool) as top:
         view = View(Layout(top), pool)
         if is_dataset(view.names.home):
             mount(view.names.home, view.layout.snaproot)
