@@ -55,6 +55,11 @@ def mounted_from(place: Path) -> list[Path]:
     return sorted(found, key=lambda point: len(point.parts))
 
 
+def mounted_as(source: str) -> list[Path]:
+    """Name where something is mounted that is called by this very name, as a dataset is."""
+    return [m.point for m in parse(_MOUNTS.read_bytes()) if m.source == source]
+
+
 def holding(mountinfo: bytes, path: Path) -> Mount | None:
     """Find the last mount of the deepest mount point above a path. Pure."""
     best: Mount | None = None

@@ -187,6 +187,7 @@ def _is_backend(name: str) -> bool:
         "filesystem/manifest",
         "filesystem/metadata",
         "filesystem/salvaging",
+        "filesystem/trees",
         "bootloader/entry",
         "bootloader/envblock",
         "bootloader/settings",

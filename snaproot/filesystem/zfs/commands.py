@@ -14,7 +14,7 @@ Row = Sequence[str]
 
 def rows(argv: Sequence[str], what: str) -> list[Row]:
     """Run a program and split what it prints; `what` is told where it fails."""
-    return [line.split("\t") for line in output(argv, what).splitlines()]
+    return [line.split("\t") for line in output(argv, what).split("\n") if line]
 
 
 def output(argv: Sequence[str], what: str) -> str:
@@ -53,6 +53,11 @@ def put(dataset: str, properties: Mapping[str, str]) -> None:
     """Set properties in one step of the pool; durable when it returns."""
     words = [f"{name}={value}" for name, value in properties.items()]
     output(["zfs", "set", *words, dataset], f"set properties of {dataset}")
+
+
+def unset(dataset: str, name: str) -> None:
+    """Remove a property that was set on a dataset itself; not set is fine."""
+    output(["zfs", "inherit", name, dataset], f"remove {name} of {dataset}")
 
 
 def pool_value(pool: str, name: str) -> str:

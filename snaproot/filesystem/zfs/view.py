@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot import mounts
-from snaproot.errors import CommandFailed
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
-from snaproot.filesystem.zfs.commands import output
 from snaproot.filesystem.zfs.names import HOME, Names
-from snaproot.filesystem.zfs.reasons import failure, printed
+from snaproot.filesystem.zfs.reasons import failure
 from snaproot.mountinfo import mount_of, mounted_from
 from snaproot.run import run
 
@@ -87,31 +85,29 @@ def is_dataset(name: str) -> bool:
 
 
 def mount(dataset: str, place: Path) -> Path:
-    """Mount a filesystem or a snapshot; there already is fine.
+    """Mount a filesystem or a snapshot; there already is fine. Raises SnaprootError.
 
-    A filesystem that is mounted elsewhere too is refused with another flag for writing than there
-    (zpl_super.c): a read-only one is asked for as such the second time.
+    One that is mounted elsewhere too is refused with another flag for writing than there
+    (zpl_super.c): what is read-only is asked for as such the second time.
     """
     if os.path.ismount(place):
         return place
     with translated(f"make {place}"):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    what = f"mount {dataset}"
-    if "@" in dataset:
-        output(["mount", "-t", "zfs", "-o", "ro", dataset, str(place)], what)
-        return place
-    asked = ["mount", "-t", "zfs", "-o", "zfsutil", dataset, str(place)]
-    if run(asked, check=False).status != 0:
-        asked[4] = "zfsutil,ro"
+    try:
         try:
-            run(asked)
-        except CommandFailed as failed:
-            said = failed.output.strip().splitlines()[-1:] or [""]
-            raise failure(what, printed(failed.output), said[0], dataset=dataset) from failed
+            mounts.attach("zfs", dataset, place, read_only="@" in dataset)
+        except OSError:
+            mounts.attach("zfs", dataset, place, read_only=True)
+    except OSError as error:
+        raise failure(f"mount {dataset}", error.errno or 0, dataset=dataset) from error
     return place
 
 
 def release(place: Path) -> None:
     """Unmount what is mounted at or below a place, the deepest first."""
     for mounted in reversed(mounted_from(place)):
-        output(["umount", str(mounted)], f"unmount {mounted}")
+        try:
+            mounts.detach(mounted)
+        except OSError as error:
+            raise failure(f"unmount {mounted}", error.errno or 0) from error
