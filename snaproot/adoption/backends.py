@@ -41,6 +41,28 @@ def survey(
     return survey(top, boot=boot, esp=esp, booted=booted)
 
 
+def foreign(top: Path, root: str) -> tuple[str, ...]:
+    """Name the tools besides snaproot that go back to older roots; `root` is its path in `top`."""
+    if _pool_at(top):
+        from snaproot.adoption import poolsurvey
+
+        return tuple(poolsurvey.foreign(top / root))
+    from snaproot.adoption.survey import foreign
+
+    return foreign(top, root)
+
+
+def has_area(top: Path, subvolume: str) -> bool:
+    """Tell whether an area is there, by `Area.subvolume`."""
+    pool = _pool_at(top)
+    if pool:
+        from snaproot.filesystem.zfs.names import Names
+        from snaproot.filesystem.zfs.view import is_dataset
+
+        return is_dataset(Names(pool).shared(subvolume))
+    return (top / subvolume).is_dir()
+
+
 def _pool_at(top: Path) -> str:
     """Name the pool whose view this is: its tmpfs is called as the pool is (zfs/view.py)."""
     mount = mount_of(top) if top.is_dir() else None

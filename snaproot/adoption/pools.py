@@ -11,6 +11,7 @@ from snaproot import fstab
 from snaproot.adoption.facts import Dataset, Mount, Pool, is_within
 from snaproot.areas import Area
 from snaproot.errors import Refused
+from snaproot.filesystem.zfs.names import Names
 from snaproot.fstab import Entry
 
 _OURS = "@snaproot/"
@@ -81,10 +82,8 @@ class PoolTable:
         return fstab.rewritten(text, {**changes, root.line: lines})
 
     def dataset_of(self, subvolume: str) -> str:
-        """Name the dataset of an area: those of ours are called as in the view."""
-        if subvolume.startswith(_OURS):
-            return f"{self.pool.name}/{subvolume.removeprefix('@')}"
-        return subvolume
+        """Name the dataset of an area."""
+        return Names(self.pool.name).shared(subvolume)
 
     def _is_here(self, entry: Entry) -> bool:
         return entry.type == "zfs" and entry.spec.split("/")[0] == self.pool.name

@@ -55,7 +55,7 @@ class Zfs:
         if environment.standing is Standing.ORIGINAL:
             root = self.view.root(id, listing.dataset_of(self.view, id))
             return Workspace(id, root, {})  # what it shares lies in itself
-        areas = {area.mount: self.view.area(area.name) for area in declared(self.layout)}
+        areas = {area.mount: self.view.shared(area) for area in declared(self.layout)}
         return Workspace(id, self.view.root(id), areas)
 
     def describe(self, environment: Environment) -> None:

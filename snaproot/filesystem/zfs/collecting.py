@@ -22,12 +22,12 @@ def copied(view: View) -> Sequence[Area]:
 
 def snapshots(view: View, id: str) -> list[str]:
     """Name what the copies are cloned from."""
-    return [reference(view, area.name, id) for area in copied(view)]
+    return [reference(view, area, id) for area in copied(view)]
 
 
-def reference(view: View, area: str, id: str) -> str:
+def reference(view: View, area: Area, id: str) -> str:
     """Name the snapshot of an area when staging began."""
-    return f"{view.names.area(area)}@{id}"
+    return f"{view.names.shared(area.subvolume)}@{id}"
 
 
 def mount_copies(view: View, id: str) -> Mapping[str, Path]:
@@ -76,7 +76,7 @@ def drop_copies(view: View, id: str) -> None:
 
 
 def _changed(view: View, id: str, area: Area) -> Mapping[bytes, Change]:
-    before = reference(view, area.name, id)
+    before = reference(view, area, id)
     older = mount(before, view.layout.references(id) / area.name)
     return compare(
         before, view.names.copy(id, area.name), (older, view.layout.copies(id) / area.name)

@@ -59,6 +59,11 @@ class Names:
     def area(self, name: str) -> str:
         return f"{self.areas}/{name}"
 
+    def shared(self, subvolume: str) -> str:
+        """Name the dataset of an area by its `subvolume`: one that stayed has its whole name."""
+        ours = f"@{HOME}/"
+        return f"{self.home}/{subvolume.removeprefix(ours)}" if ours in subvolume else subvolume
+
     def copy(self, id: str, area: str) -> str:
         """Name the throw-away clone of an area; no id has a dot in it."""
         return f"{self.work}/{id}.{area}"

@@ -18,7 +18,7 @@ _ROOT: Properties = {
     ENVIRONMENT: STAGING,
 }
 """Without `sync`, until it is sealed: a cut discards it anyway, and an intent log is a change."""
-_ETC: Properties = {"canmount": CANMOUNT_NOAUTO, "mountpoint": "/etc"}
+_ETC: Properties = {"canmount": CANMOUNT_NOAUTO, "mountpoint": "/etc", "readonly": 0}
 _COPY: Properties = {
     "canmount": CANMOUNT_NOAUTO,
     "mountpoint": "legacy",
@@ -44,7 +44,7 @@ def create(view: View, new: str, parent: str) -> Workspace:
 def _first(view: View, new: str, parent: str) -> dict[str, tuple[str, Properties]]:
     names = view.names
     copies = {
-        names.copy(new, area.name): (collecting.reference(view, area.name, new), _COPY)
+        names.copy(new, area.name): (collecting.reference(view, area, new), _COPY)
         for area in collecting.copied(view)
     }
     return {names.root(new): (names.sealed(parent), _ROOT), **copies}

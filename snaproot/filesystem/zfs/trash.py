@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snaproot.errors import Refused
+from snaproot.filesystem.collecting import declared
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.trees import remove
@@ -57,7 +58,7 @@ def check(view: View, id: str) -> None:
         )
     inner = [row[0] for row in commands.listed("filesystem,volume", ["name"], dataset)]
     if dataset != view.names.root(id):
-        _check_original(view, dataset, inner, [one.name for one in found])
+        _check_original(view, dataset, inner, [one.name for one in found if not one.of])
     for name in inner:
         points = [p for p in mounted_as(name) if not p.is_relative_to(view.layout.top)]
         if points:
@@ -127,7 +128,10 @@ def sweep(view: View) -> None:
         id, dot, _ = name.removeprefix(f"{names.work}/").partition(".")
         if name.startswith(f"{names.work}/") and dot and id not in known:
             binding.destroy(name)
-    found = [one for place in (names.container, names.areas) for one in _below(place)]
+    original = listing.original(view)
+    places = {names.container, *(names.shared(one.subvolume) for one in declared(view.layout))}
+    places |= {original.dataset} if original else set()
+    found = {one.name: one for place in places for one in _below(place)}.values()
     binding.destroy_snapshots(
         one.name for one in found if one.of and one.of not in known and one.free
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot import mounts
+from snaproot.areas import Area
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.zfs.names import HOME, Names
@@ -52,6 +53,10 @@ class View:
     def area(self, name: str) -> Path:
         """Mount a shared area itself."""
         return mount(self.names.area(name), self.layout.areas / name)
+
+    def shared(self, area: Area) -> Path:
+        """Mount a shared area itself, wherever its dataset is."""
+        return mount(self.names.shared(area.subvolume), self.layout.areas / area.name)
 
     def release(self, id: str) -> None:
         """Unmount all that belongs to one boot environment."""
