@@ -80,6 +80,11 @@ class Datasets:
         return "zfs"
 
     @property
+    def lock(self) -> Path:
+        """Name what every process sees alike: the view is each one's own."""
+        return self.top.parent
+
+    @property
     def word(self) -> str:
         return "dataset"
 

@@ -39,8 +39,8 @@ def execute(plan: AdoptionPlan, top: Path, report: Report) -> None:
     Raises SnaprootError where a step fails: the original is then still the default, and what was
     built is gone. May be repeated after a cut at any point.
     """
-    with alone(top):
-        ground = adopting(top)
+    ground = adopting(top)
+    with alone(ground):
         if not plan.resumes:
             clear(ground, top)
             _build(plan, ground, top, report)
@@ -162,9 +162,9 @@ def clear(ground: Ground, top: Path) -> None:
 
 
 @contextmanager
-def alone(top: Path) -> Iterator[None]:
+def alone(ground: Ground) -> Iterator[None]:
     """Let one adoption work on a filesystem at a time; there is no record yet to lock."""
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(ground.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

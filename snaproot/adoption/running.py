@@ -43,8 +43,8 @@ def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
     Raises SnaprootError; the machine boots as before.
     """
     layout = Layout(top)
-    with alone(top):
-        ground = adopting(top)
+    ground = adopting(top)
+    with alone(ground):
         if not layout.snaproot.is_dir():
             report("lay out")
             clear(ground, top)

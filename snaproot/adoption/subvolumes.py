@@ -27,6 +27,10 @@ class Subvolumes:
         return "btrfs"
 
     @property
+    def lock(self) -> Path:
+        return self.top
+
+    @property
     def word(self) -> str:
         return "subvolume"
 

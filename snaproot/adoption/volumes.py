@@ -71,6 +71,10 @@ class Ground(Volumes, Protocol):
         """What mount(8) calls its type."""
 
     @property
+    def lock(self) -> Path:
+        """Name the directory that one adoption at a time locks."""
+
+    @property
     def word(self) -> str:
         """What its users call a volume."""
 
