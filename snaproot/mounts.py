@@ -34,14 +34,14 @@ def top_level_of_root() -> Iterator[Path]:
 
 
 @contextmanager
-def empty_top() -> Iterator[Path]:
+def empty_top(name: str) -> Iterator[Path]:
     """Lend an empty directory for mounts that this process alone sees; they go with it.
 
-    Raises SnaprootError where the kernel does not let us.
+    `name` is what mountinfo calls it. Raises SnaprootError where the kernel does not let us.
     """
     _leave_shared_mounts()
     _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=1m", "snaproot", str(_TOP)])
+    run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=1m", name, str(_TOP)])
     try:
         yield _TOP
     finally:

@@ -16,16 +16,17 @@ from snaproot.inside import Inside
 
 
 def copied(view: View) -> Sequence[Area]:
-    """Name the areas that staging gets a copy of; swap stays where it is."""
-    return [area for area in declared(view.layout) if area.kind is not Kind.SWAP]
+    """Name the areas that staging gets a copy of: swap stays where it is, as do other pools'."""
+    found = (area for area in declared(view.layout) if area.kind is not Kind.SWAP)
+    return [area for area in found if view.names.area(area).split("/")[0] == view.pool]
 
 
 def snapshots(view: View, id: str) -> list[str]:
     """Name what the copies are cloned from."""
-    return [reference(view, area.name, id) for area in copied(view)]
+    return [reference(view, area, id) for area in copied(view)]
 
 
-def reference(view: View, area: str, id: str) -> str:
+def reference(view: View, area: Area, id: str) -> str:
     """Name the snapshot of an area when staging began."""
     return f"{view.names.area(area)}@{id}"
 
@@ -76,7 +77,7 @@ def drop_copies(view: View, id: str) -> None:
 
 
 def _changed(view: View, id: str, area: Area) -> Mapping[bytes, Change]:
-    before = reference(view, area.name, id)
+    before = reference(view, area, id)
     older = mount(before, view.layout.references(id) / area.name)
     return compare(
         before, view.names.copy(id, area.name), (older, view.layout.copies(id) / area.name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snaproot import mounts
+from snaproot.areas import Area
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.zfs.names import HOME, Names
@@ -50,8 +51,12 @@ class View:
         return self.layout.etc(id)
 
     def area(self, name: str) -> Path:
-        """Mount a shared area itself."""
-        return mount(self.names.area(name), self.layout.areas / name)
+        """Mount a shared area of ours itself, by its name."""
+        return mount(f"{self.names.areas}/{name}", self.layout.areas / name)
+
+    def shared(self, area: Area) -> Path:
+        """Mount a declared area itself, wherever its dataset lies."""
+        return mount(self.names.area(area), self.layout.areas / area.name)
 
     def release(self, id: str) -> None:
         """Unmount all that belongs to one boot environment."""
@@ -70,7 +75,7 @@ def opened(pool: str) -> Iterator[View]:
 
     There is no `@snaproot` in it where the pool is not adopted.
     """
-    with mounts.empty_top() as top:
+    with mounts.empty_top(pool) as top:
         view = View(Layout(top), pool)
         if is_dataset(view.names.home):
             mount(view.names.home, view.layout.snaproot)
