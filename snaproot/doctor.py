@@ -197,6 +197,6 @@ def _areas(system: System) -> Iterator[Finding]:
         yield Finding(Level.BAD, "areas", f"{table} cannot be read: {error}")
         return
     for area in declared:
-        if not has_area(system.top, area.subvolume):
+        if not has_area(system.top, area):
             what = f"{area.subvolume} is missing"
             yield Finding(Level.BAD, f"area {area.name}", what)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snaproot.adoption.facts import Survey
 from snaproot.adoption.volumes import Ground
+from snaproot.areas import Area
 from snaproot.mountinfo import mount_of
 
 
@@ -52,15 +53,15 @@ def foreign(top: Path, root: str) -> tuple[str, ...]:
     return foreign(top, root)
 
 
-def has_area(top: Path, subvolume: str) -> bool:
-    """Tell whether an area is there, by `Area.subvolume`."""
+def has_area(top: Path, area: Area) -> bool:
+    """Tell whether an area is there."""
     pool = _pool_at(top)
     if pool:
         from snaproot.filesystem.zfs.names import Names
         from snaproot.filesystem.zfs.view import is_dataset
 
-        return is_dataset(Names(pool).shared(subvolume))
-    return (top / subvolume).is_dir()
+        return is_dataset(Names(pool).area(area))
+    return (top / area.subvolume).is_dir()
 
 
 def _pool_at(top: Path) -> str:

@@ -19,7 +19,7 @@ from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.backend import Zfs
-from snaproot.filesystem.zfs.names import HOME, Names, parent_snapshot
+from snaproot.filesystem.zfs.names import HOME, Names, adopted_snapshot, parent_snapshot
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, STAGING
 from snaproot.filesystem.zfs.trash import ensure
 from snaproot.filesystem.zfs.view import View, mount, release
@@ -29,8 +29,6 @@ from snaproot.run import run
 
 BUILDING = "org.snaproot:building"
 """On the home of an adoption that is not complete: the boot environment that goes with it."""
-_ORIGIN = "adopt-"
-"""What a root is cloned from is called so: `@<id>` will be its own (names.py)."""
 SEED = "snaproot-seed"
 """The snapshot that areas are copied out of; clones of it are thrown away again."""
 _CARRIED = (
@@ -210,7 +208,7 @@ class Datasets:
         if home != names.home:
             commands.put(home, {BUILDING: id})
         ensure(names.container)
-        origin = f"{original}@{_ORIGIN}{id}"
+        origin = f"{original}@{adopted_snapshot(id)}"
         binding.snapshot([origin], id)
         binding.clone(origin, names.root(id), _ROOT)
         _carry(original, names.root(id))
@@ -279,7 +277,7 @@ class Datasets:
         if not binding.exists(root):
             return
         origin = commands.values(["origin"], root)[root, "origin"]
-        if origin.endswith(f"@{_ORIGIN}{id}"):
+        if origin.endswith(f"@{adopted_snapshot(id)}"):
             _destroy(root)
             binding.destroy_snapshots([origin])
 

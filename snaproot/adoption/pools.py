@@ -82,8 +82,8 @@ class PoolTable:
         return fstab.rewritten(text, {**changes, root.line: lines})
 
     def dataset_of(self, subvolume: str) -> str:
-        """Name the dataset of an area."""
-        return Names(self.pool.name).shared(subvolume)
+        """Name the dataset of an area, as `Area.subvolume` has it."""
+        return Names(self.pool.name).area(Area(name="", subvolume=subvolume, mount=""))
 
     def _is_here(self, entry: Entry) -> bool:
         return entry.type == "zfs" and entry.spec.split("/")[0] == self.pool.name

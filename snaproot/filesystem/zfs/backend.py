@@ -25,7 +25,7 @@ from snaproot.filesystem.zfs import (
     staging,
     trash,
 )
-from snaproot.filesystem.zfs.names import parent_snapshot
+from snaproot.filesystem.zfs.names import adopted_snapshot, parent_snapshot
 from snaproot.filesystem.zfs.view import View, mount
 from snaproot.mountinfo import mount_of, mounted_from
 
@@ -150,14 +150,22 @@ class Zfs:
 
     def edits(self, id: str) -> Sequence[PathChange]:
         parent = listing.existing(self.view, id).parent
-        before = self._etc_of_parent(id)
-        if not before or parent not in {one.id for one in self.environments()}:
+        found = {one.id: one for one in self.environments()}.get(parent)
+        original = found is not None and found.standing is Standing.ORIGINAL
+        before = self._made_from(id) if original else self._etc_of_parent(id)
+        if found is None or not before:
             return []
         older = mount(before, self.layout.etc_parent(id))
-        return edits(older, self.place(parent).root / "etc")
+        return edits(older / "etc" if original else older, self.place(parent).root / "etc")
 
     def additions(self, id: str) -> Path:
         return self.layout.additions(id)
+
+    def _made_from(self, id: str) -> str:
+        """Name the snapshot that an adopted root was cloned from; empty where there is none."""
+        root = self.view.names.root(id)
+        origin = commands.values(["origin"], root)[root, "origin"]
+        return origin if origin.endswith(f"@{adopted_snapshot(id)}") else ""
 
     def _etc_of_parent(self, id: str) -> str:
         """Name the parent's `/etc` as it was when staging began; empty where there is none."""

@@ -16,8 +16,9 @@ from snaproot.inside import Inside
 
 
 def copied(view: View) -> Sequence[Area]:
-    """Name the areas that staging gets a copy of; swap stays where it is."""
-    return [area for area in declared(view.layout) if area.kind is not Kind.SWAP]
+    """Name the areas that staging gets a copy of: swap stays where it is, as do other pools'."""
+    found = (area for area in declared(view.layout) if area.kind is not Kind.SWAP)
+    return [area for area in found if view.names.area(area).split("/")[0] == view.pool]
 
 
 def snapshots(view: View, id: str) -> list[str]:
@@ -27,7 +28,7 @@ def snapshots(view: View, id: str) -> list[str]:
 
 def reference(view: View, area: Area, id: str) -> str:
     """Name the snapshot of an area when staging began."""
-    return f"{view.names.shared(area.subvolume)}@{id}"
+    return f"{view.names.area(area)}@{id}"
 
 
 def mount_copies(view: View, id: str) -> Mapping[str, Path]:

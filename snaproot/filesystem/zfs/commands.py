@@ -43,9 +43,13 @@ def values(properties: Sequence[str], *names: str) -> dict[tuple[str, str], str]
     return {(name, key): value for name, key, value in found}
 
 
-def listed(kinds: str, columns: Sequence[str], *below: str) -> list[Row]:
-    """List datasets of some kinds at and below others, sorted as they were created."""
-    argv = ["zfs", "list", "-Hp", "-r", "-s", "createtxg", "-t", kinds, "-o", ",".join(columns)]
+def listed(kinds: str, columns: Sequence[str], *below: str, deep: bool = True) -> list[Row]:
+    """List datasets of some kinds at and below others, sorted as they were created.
+
+    Not `deep`: snapshots and bookmarks of these datasets alone.
+    """
+    argv = ["zfs", "list", "-Hp", "-s", "createtxg", "-t", kinds, "-o", ",".join(columns)]
+    argv += ["-r"] if deep else ["-d", "1"]
     return rows([*argv, *below], f"list {', '.join(below)}")
 
 

@@ -6,7 +6,9 @@ own promote could bring together have the same name.
 
 from dataclasses import dataclass
 
+from snaproot.areas import Area
 from snaproot.environment import ID
+from snaproot.filesystem.layout import SNAPROOT
 
 HOME = "snaproot"
 CONTAINER = "ROOT"
@@ -56,13 +58,10 @@ class Names:
     def bookmark(self, id: str) -> str:
         return f"{self.root(id)}#{id}"
 
-    def area(self, name: str) -> str:
-        return f"{self.areas}/{name}"
-
-    def shared(self, subvolume: str) -> str:
-        """Name the dataset of an area by its `subvolume`: one that stayed has its whole name."""
-        ours = f"@{HOME}/"
-        return f"{self.home}/{subvolume.removeprefix(ours)}" if ours in subvolume else subvolume
+    def area(self, area: Area) -> str:
+        """Name an area's dataset: ours lie together, what stayed in its place is named whole."""
+        inner = area.subvolume.removeprefix(f"{SNAPROOT}/areas/")
+        return f"{self.areas}/{inner}" if inner != area.subvolume else area.subvolume
 
     def copy(self, id: str, area: str) -> str:
         """Name the throw-away clone of an area; no id has a dot in it."""
@@ -75,6 +74,11 @@ class Names:
 def parent_snapshot(id: str) -> str:
     """Name the snapshot of the parent's `/etc` when staging of `id` began, without its dataset."""
     return f"parent-{id}"
+
+
+def adopted_snapshot(id: str) -> str:
+    """Name the snapshot of the original root that `id` was made from, without its dataset."""
+    return f"adopt-{id}"
 
 
 def id_of(dataset: str) -> str | None:

@@ -110,6 +110,8 @@ def _freeze(view: View, id: str) -> None:
         os.utime(view.root(id) / "usr", follow_symlinks=False)
     view.release(id)
     commands.put(root, {"readonly": "on", "sync": "standard"})
+    if listing.local(names.etc(id)).get("readonly") != "off":
+        commands.put(names.etc(id), {"readonly": "off"})  # or it would inherit the root's
     binding.destroy_snapshots([names.sealed(id), names.pristine(id)])
     binding.snapshot([names.sealed(id), names.pristine(id)], id)
     view.root(id)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.faults import translated
-from snaproot.filesystem.zfs import binding, collecting, listing, trash
+from snaproot.filesystem.zfs import binding, collecting, commands, listing, trash
 from snaproot.filesystem.zfs.binding import CANMOUNT_NOAUTO, SYNC_DISABLED, Properties
 from snaproot.filesystem.zfs.names import parent_snapshot
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, STAGING
@@ -19,6 +19,11 @@ _ROOT: Properties = {
 }
 """Without `sync`, until it is sealed: a cut discards it anyway, and an intent log is a change."""
 _ETC: Properties = {"canmount": CANMOUNT_NOAUTO, "mountpoint": "/etc", "readonly": 0}
+_CARRIED = (
+    *("aclinherit", "acltype", "atime", "compression", "devices", "dnodesize", "exec"),
+    *("logbias", "recordsize", "redundant_metadata", "relatime", "setuid", "xattr"),
+)
+"""What a dataset may have set on itself or inherit: a clone inherits from elsewhere."""
 _COPY: Properties = {
     "canmount": CANMOUNT_NOAUTO,
     "mountpoint": "legacy",
@@ -36,8 +41,10 @@ def create(view: View, new: str, parent: str) -> Workspace:
     etc = f"{names.etc(parent)}@{parent_snapshot(new)}"
     binding.snapshot([etc, *collecting.snapshots(view, new)], new)
     trash.ensure(names.work)
-    _clone(_first(view, new, parent))
+    first = _first(view, new, parent)
+    _clone(first)
     _clone({names.etc(new): (etc, _ETC)})
+    _resemble({clone: origin.partition("@")[0] for clone, (origin, _) in first.items()})
     return Workspace(new, view.root(new), collecting.mount_copies(view, new))
 
 
@@ -58,3 +65,16 @@ def _clone(wanted: Mapping[str, tuple[str, Properties]]) -> None:
         ]
     for one in made:
         one.result()
+
+
+def _resemble(models: Mapping[str, str]) -> None:
+    """Give each clone what differs from its model in how files are kept, such as ACLs."""
+    found = commands.values(_CARRIED, *models, *models.values())
+    for clone, model in models.items():
+        wanted = {
+            name: found[model, name]
+            for name in _CARRIED
+            if (model, name) in found and found[model, name] != found.get((clone, name))
+        }
+        if wanted:
+            commands.put(clone, wanted)

@@ -5,17 +5,17 @@ by OpenZFS's own promote. The heir then has the snapshots of the root that is go
 as nothing is cloned from them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from snaproot.errors import Refused
-from snaproot.filesystem.collecting import declared
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.binding import OF
-from snaproot.filesystem.zfs.names import short
+from snaproot.filesystem.zfs.collecting import copied
+from snaproot.filesystem.zfs.names import adopted_snapshot, id_of, short
 from snaproot.filesystem.zfs.view import View, release
 from snaproot.mountinfo import mounted_as
 from snaproot.wording import some
@@ -58,7 +58,14 @@ def check(view: View, id: str) -> None:
         )
     inner = [row[0] for row in commands.listed("filesystem,volume", ["name"], dataset)]
     if dataset != view.names.root(id):
-        _check_original(view, dataset, inner, [one.name for one in found if not one.of])
+        _check_original(view, dataset)
+    others = [name for name in inner if name not in {dataset, view.names.etc(id)}]
+    others += [one.name for one in found if not one.of and dataset != view.names.root(id)]
+    if others:
+        raise Refused(
+            f"{dataset} holds others' datasets or snapshots: {some(others)}; nothing was changed",
+            hint="look into them; zfs rename takes a dataset out of it, zfs destroy makes an end",
+        )
     for name in inner:
         points = [p for p in mounted_as(name) if not p.is_relative_to(view.layout.top)]
         if points:
@@ -67,16 +74,9 @@ def check(view: View, id: str) -> None:
             )
 
 
-def _check_original(view: View, dataset: str, inner: list[str], taken: list[str]) -> None:
-    """Refuse what would go with an original root, though it is none of ours."""
+def _check_original(view: View, dataset: str) -> None:
     if dataset == view.pool:
-        raise Refused(f"{dataset} is the pool's own filesystem, which cannot be destroyed")
-    others = [name for name in inner if name != dataset] + taken
-    if others:
-        raise Refused(
-            f"{dataset} holds others' datasets or snapshots: {some(others)}; nothing was changed",
-            hint=f"look into them, then rename or destroy them: zfs destroy {others[-1]}",
-        )
+        raise Refused(f"{dataset} is the pool's own filesystem, which cannot be deleted")
 
 
 def throw(view: View, id: str) -> None:
@@ -114,27 +114,20 @@ def destroy(view: View, trashed: str) -> None:
     """Destroy a root in the trash, and what is in it; gone already is fine."""
     if not trashed.startswith(f"{view.names.trash}/"):
         raise RuntimeError(f"{trashed} is not in the trash")
-    if binding.exists(trashed):
-        rows = commands.listed("filesystem,volume", ["name"], trashed)
-        for (name,) in sorted(rows, key=lambda row: row[0].count("/"), reverse=True):
+    for name in (f"{trashed}/etc", trashed):
+        if binding.exists(name):
             _free(name)
             binding.destroy(name)
 
 
 def sweep(view: View) -> None:
     """Destroy what is left of boot environments that are gone: clones, snapshots, directories."""
-    known, names = frozenset(one.id for one in listing.environments(view)), view.names
-    for (name,) in commands.listed("filesystem", ["name"], names.home):
-        id, dot, _ = name.removeprefix(f"{names.work}/").partition(".")
-        if name.startswith(f"{names.work}/") and dot and id not in known:
+    known = frozenset(one.id for one in listing.environments(view))
+    for (name,) in commands.listed("filesystem", ["name"], view.names.home):
+        id, dot, _ = name.removeprefix(f"{view.names.work}/").partition(".")
+        if name.startswith(f"{view.names.work}/") and dot and id not in known:
             binding.destroy(name)
-    original = listing.original(view)
-    places = {names.container, *(names.shared(one.subvolume) for one in declared(view.layout))}
-    places |= {original.dataset} if original else set()
-    found = {one.name: one for place in places for one in _below(place)}.values()
-    binding.destroy_snapshots(
-        one.name for one in found if one.of and one.of not in known and one.free
-    )
+    binding.destroy_snapshots(one.name for one in _ours(view) if _is_over(one, known))
     with translated(f"look into {view.layout.environments}"):
         homes = [place.name for place in view.layout.environments.iterdir()]
     for id in homes:
@@ -143,9 +136,29 @@ def sweep(view: View) -> None:
             _remove(view.layout, id)
 
 
-def snapshots(*datasets: str) -> list[Snapshot]:
-    """List the snapshots at and below datasets, in the order they were made."""
-    rows = commands.listed("snapshot", ["name", OF, "clones", "userrefs", "createtxg"], *datasets)
+def _ours(view: View) -> Iterator[Snapshot]:
+    """List the snapshots that are ours, wherever they may be."""
+    names, original = view.names, listing.original(view)
+    shallow = {names.area(area) for area in copied(view)}
+    shallow |= {original.dataset} if original is not None else set()
+    found = snapshots(names.container)
+    found += snapshots(*filter(binding.exists, sorted(shallow)), deep=False) if shallow else []
+    yield from (one for one in found if one.of)
+
+
+def _is_over(one: Snapshot, known: frozenset[str]) -> bool:
+    """Tell whether nobody needs a snapshot: what it is for is gone, and nothing is cloned from it.
+
+    What the adopted root was made from is needed for as long as it is the original's.
+    """
+    inherited = short(one.name) == adopted_snapshot(one.of) and id_of(one.dataset) in known
+    return one.free and (one.of not in known or inherited)
+
+
+def snapshots(*datasets: str, deep: bool = True) -> list[Snapshot]:
+    """List the snapshots of datasets, and below them if `deep`, in the order they were made."""
+    columns = ("name", OF, "clones", "userrefs", "createtxg")
+    rows = commands.listed("snapshot", columns, *datasets, deep=deep)
     return [
         Snapshot(name, _text(of), _names(clones), int(holds), int(made))
         for name, of, clones, holds, made in rows
@@ -160,7 +173,7 @@ def ensure(container: str) -> None:
 
 def _free(dataset: str) -> None:
     """Leave a dataset of the trash without snapshots: what others need goes to an heir."""
-    own = [one for one in snapshots(dataset) if one.dataset == dataset]
+    own = snapshots(dataset, deep=False)
     binding.destroy_snapshots(one.name for one in own if not one.clones)
     cloned = [one for one in own if one.clones]
     if cloned:
@@ -173,11 +186,11 @@ def _free(dataset: str) -> None:
 
 def _hand_over_bookmarks(dataset: str, heir: str, origin: int) -> None:
     """Copy bookmarks while the heir still descends from what they are of."""
-    known = {row[0] for row in commands.listed("bookmark", ["name"], heir)}
+    known = {row[0] for row in commands.listed("bookmark", ["name"], heir, deep=False)}
     copies = {
         f"{heir}#{short(name)}": name
-        for name, made in commands.listed("bookmark", ["name", "createtxg"], dataset)
-        if name.startswith(f"{dataset}#") and int(made) <= origin
+        for name, made in commands.listed("bookmark", ["name", "createtxg"], dataset, deep=False)
+        if int(made) <= origin
     }
     wanted = {name: source for name, source in copies.items() if name not in known}
     if wanted:
@@ -186,14 +199,10 @@ def _hand_over_bookmarks(dataset: str, heir: str, origin: int) -> None:
 
 def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     """Rename snapshots of somebody else that would clash with the heir's own."""
-    taken = {short(one.name) for one in snapshots(heir) if one.dataset == heir}
+    taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
             binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[2]}")
-
-
-def _below(place: str) -> list[Snapshot]:
-    return snapshots(place) if binding.exists(place) else []
 
 
 def _remove(layout: Layout, id: str) -> None:

@@ -51,12 +51,12 @@ class View:
         return self.layout.etc(id)
 
     def area(self, name: str) -> Path:
-        """Mount a shared area itself."""
-        return mount(self.names.area(name), self.layout.areas / name)
+        """Mount a shared area of ours itself, by its name."""
+        return mount(f"{self.names.areas}/{name}", self.layout.areas / name)
 
     def shared(self, area: Area) -> Path:
-        """Mount a shared area itself, wherever its dataset is."""
-        return mount(self.names.shared(area.subvolume), self.layout.areas / area.name)
+        """Mount a declared area itself, wherever its dataset lies."""
+        return mount(self.names.area(area), self.layout.areas / area.name)
 
     def release(self, id: str) -> None:
         """Unmount all that belongs to one boot environment."""
