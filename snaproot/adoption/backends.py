@@ -37,7 +37,7 @@ def survey(
         from snaproot.adoption.datasets import Datasets
 
         return poolsurvey.survey(Datasets(top, pool), boot=boot, esp=esp, booted=booted)
-    from snaproot.adoption.survey import survey
+    from snaproot.adoption.btrfssurvey import survey
 
     return survey(top, boot=boot, esp=esp, booted=booted)
 
@@ -48,7 +48,7 @@ def foreign(top: Path, root: str) -> tuple[str, ...]:
         from snaproot.adoption import poolsurvey
 
         return tuple(poolsurvey.foreign(top / root))
-    from snaproot.adoption.survey import foreign
+    from snaproot.adoption.btrfssurvey import foreign
 
     return foreign(top, root)
 

@@ -226,6 +226,7 @@ class Datasets:
         binding.rename(partial, names.home)
         self.sync()
         commands.unset(names.home, BUILDING)
+        layout.snaproot.rmdir()
         layout.top.rmdir()
         mount(names.home, Layout(top).snaproot)
 
@@ -273,13 +274,14 @@ class Datasets:
 
     def _forsake(self, id: str) -> None:
         """Destroy a root that was not finished, and what it was cloned from."""
-        root = Names(self.pool).root(id)
-        if not binding.exists(root):
-            return
-        origin = commands.values(["origin"], root)[root, "origin"]
-        if origin.endswith(f"@{adopted_snapshot(id)}"):
+        root, ending = Names(self.pool).root(id), f"@{adopted_snapshot(id)}"
+        if binding.exists(root):
+            origin = commands.values(["origin"], root)[root, "origin"]
+            if not origin.endswith(ending):
+                return
             _destroy(root)
-            binding.destroy_snapshots([origin])
+        snapshots = commands.listed("snapshot", ["name"], self.pool)
+        binding.destroy_snapshots(name for (name,) in snapshots if name.endswith(ending))
 
 
 def _destroy(name: str) -> None:

@@ -77,7 +77,8 @@ def _read(ground: Datasets, running: str) -> Survey:
 
 def _pool(name: str, running: str) -> Pool:
     asked = "health,readonly,bootfs"
-    rows = commands.rows(["zpool", "get", "-Hp", "-o", "property,value", asked, name], "look")
+    argv = ["zpool", "get", "-Hp", "-o", "property,value", asked, name]
+    rows = commands.rows(argv, f"read what the pool {name} is like")
     said = {row[0]: row[1] for row in rows}
     roots = commands.altroots()
     others = [pool for pool, root in roots.items() if pool != name and root == roots[name]]
