@@ -16,7 +16,7 @@ from snaproot.adoption.volumes import Volume
 from snaproot.environment import Environment
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.faults import translated
-from snaproot.filesystem.layout import Layout
+from snaproot.filesystem.layout import SNAPROOT, Layout
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.backend import Zfs
 from snaproot.filesystem.zfs.names import HOME, Names, adopted_snapshot, parent_snapshot
@@ -150,7 +150,7 @@ class Datasets:
         name = self._dataset(place)
         for one in (place, self._lent(name)):
             release(one)
-        if place.name == _SEED_PLACE:
+        if (place.parent.name, place.name) == (SNAPROOT, _SEED_PLACE):
             for (snapshot,) in commands.listed("snapshot", ["name"], self.pool):
                 if snapshot.endswith(f"@{SEED}"):
                     self._drop_seed(snapshot)
