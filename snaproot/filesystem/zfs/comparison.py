@@ -55,7 +55,8 @@ def looked(older: Path, newer: Path) -> frozenset[bytes]:
 def parse(said: str, points: Sequence[Path]) -> Difference:
     """Read what `zfs diff -H` prints. Raises ValueError for a line that is none. Pure."""
     lines = [line.split("\t") for line in said.split("\n") if line]
-    prefix = _prefix([line[-1 if line[0] == "R" else 1] for line in lines], points)
+    shown = [line[-1] if line[0] == "R" else line[1] for line in lines if len(line) > 1]
+    prefix = _prefix(shown, points)
     touched: set[bytes] = set()
     gone: set[bytes] = set()
     moved: list[tuple[bytes, bytes]] = []

@@ -130,6 +130,12 @@ def pointed_at(view: View, environment: Environment) -> str:
     return dataset_of(view, environment.id)
 
 
+def is_ours(view: View, id: str) -> bool:
+    """Tell whether snaproot made the root of that name, even if it did not get far."""
+    root = view.names.root(id)
+    return _ours(view, root, _local(root) or {}) is not None
+
+
 def _ours(view: View, dataset: str, known: _Known) -> str | None:
     """Name a dataset's boot environment, if snaproot made it: another tool's may be called so."""
     id = id_of(dataset)

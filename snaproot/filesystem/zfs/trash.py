@@ -49,6 +49,8 @@ def check(view: View, id: str) -> None:
     dataset = listing.dataset_of(view, id)
     if not binding.exists(dataset):
         return
+    if dataset == view.names.root(id) and not listing.is_ours(view, id):
+        raise Refused(f"{dataset} is none of snaproot's; nothing was changed")
     found = snapshots(dataset)
     held = [one.name for one in found if one.holds and not one.clones]
     if held:
