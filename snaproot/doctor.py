@@ -150,6 +150,7 @@ def _machine(system: System, seen: Overview) -> Iterator[Finding]:
         yield from machine.broken(found)
     else:
         found = replace(found, esp=None, binaries=())
+        yield from machine.broken_pool(found)
     yield from machine.findings(found)
 
 

@@ -34,6 +34,7 @@ PURE = (
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
     *("grubdefaults.py", "wording.py", "finding.py", "machine/facts.py", "machine/judged.py"),
+    "machine/pools.py",
     *("menu.py", "window.py"),
 )
 IMPURE = (
