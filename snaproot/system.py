@@ -271,7 +271,11 @@ def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bo
     from snaproot.bootloader.grub import Grub
 
     flush = partial(loaders.flush, filesystem, home)
-    return Grub(home, partial(bootable, filesystem), flush, canary)
+    return Grub(home, partial(bootable, filesystem), flush, canary, partial(_pinned, filesystem))
+
+
+def _pinned(filesystem: Filesystem) -> frozenset[str]:
+    return frozenset(one.id for one in filesystem.environments() if one.pinned)
 
 
 def _checked_top(sysroot: Path) -> Path:

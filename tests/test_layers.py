@@ -189,6 +189,7 @@ def _is_backend(name: str) -> bool:
         "filesystem/metadata",
         "filesystem/salvaging",
         "filesystem/trees",
+        "bootloader/copies",  # what is in a loader's home, whoever asks
         "bootloader/entry",
         "bootloader/envblock",
         "bootloader/settings",
