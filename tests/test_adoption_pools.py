@@ -176,6 +176,12 @@ def test_what_is_made_is_as_encrypted_as_the_root(key: str, fits: bool) -> None:
             plan(found, "b1")
 
 
+def test_an_initramfs_that_mounts_no_boot_environment_is_refused() -> None:
+    with pytest.raises(Refused, match=r"lacks mount\.zfs") as refused:
+        plan(replace(survey(), lacks=("mount.zfs",)), "b1")
+    assert "update-initramfs" in refused.value.hint
+
+
 def test_several_roots_without_a_pointer_are_refused() -> None:
     found = survey()
     other = Subvolume(257, "rpool/ROOT/other")

@@ -19,6 +19,11 @@ from snaproot.run import run
 POOL = "rpool"
 HOME = f"{POOL}/home"
 ROOT = f"{POOL}/ROOT/debian"
+INITRAMFS = (
+    *tinyroot.INITRAMFS,
+    *("sbin/zpool", "sbin/zfs", "sbin/mount.zfs", "scripts/zfs", "scripts/local-bottom/snaproot"),
+    f"usr/lib/modules/{tinyroot.KERNEL}/extra/zfs.ko",
+)
 _OPTIONS = ("-o", "cachefile=none", "-O", "canmount=off", "-O", "mountpoint=none")
 _POSIX = ("-O", "acltype=posixacl", "-O", "xattr=sa")
 
@@ -71,7 +76,7 @@ class Disk:
 
 def stock(place: Path) -> None:
     """Fill a root as a Debian on ZFS has it: no line for / in fstab."""
-    tinyroot.build(place, subvolume="")
+    tinyroot.build(place, subvolume="", initramfs=INITRAMFS)
     (place / "etc/fstab").write_text("# nothing\n")
     (place / "root").chmod(0o700)
     os.chown(place / "srv", 33, 33)
@@ -301,6 +306,16 @@ def test_a_pool_that_is_not_whole_or_not_writable_is_refused(disk: Disk) -> None
     run(["zpool", "export", POOL])
     run(["zpool", "import", "-N", "-R", str(disk.altroot), "-o", "readonly=on", POOL])
     assert "imported read-only" in disk.machine.refused("init", "-y", status=3)
+
+
+def test_a_root_that_could_not_be_mounted_is_refused(disk: Disk) -> None:
+    with disk.mounted(ROOT) as place:
+        image = place / f"boot/initrd.img-{tinyroot.KERNEL}"
+        image.write_bytes(tinyroot.cpio(INITRAMFS[:-2]))
+    told = disk.machine("init", "-y", status=3).err
+    assert "lacks" in told
+    assert "the module zfs" in told
+    assert "snaproot's own hook" in told
 
 
 _CUT = """

@@ -129,7 +129,8 @@ class Pool:
 class Survey:
     """One Btrfs, or one ZFS pool, read but not touched; sizes in bytes.
 
-    `sizes` tells of places what copying them would take, where that is how areas are made.
+    `sizes` tells of places what copying them would take, where that is how areas are made; `lacks`
+    what the root's initramfs has not, without which none mounts a boot environment on ZFS.
 
     `places` is keyed by absolute path as the booted root would see it; `loader_names` are the
     files of the boot loader that name the root's subvolume, `units` those of systemd's that would
@@ -162,6 +163,7 @@ class Survey:
     adopted: Adopted | None = None
     pool: Pool | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
     def place(self, path: str) -> Place:
         """Say what is at a path; what was not looked at counts as missing."""

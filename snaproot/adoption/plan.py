@@ -38,6 +38,7 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
         return _after(survey.adopted, survey.esp)
     _check_devices(survey)
     _check_running(survey)
+    _check_initramfs(survey)
     root = root_of(survey)
     here = seen(survey, root)
     entries = table.parsed(root)
@@ -155,6 +156,17 @@ def _check_running(survey: Survey) -> None:
         raise Refused(
             "no kernel with its modules was found in this root; nothing was changed",
             hint="install one, such as linux-image-amd64",
+        )
+
+
+def _check_initramfs(survey: Survey) -> None:
+    """Refuse a root whose copy would not come up: on ZFS its /etc is a dataset of its own."""
+    if survey.lacks:
+        raise Refused(
+            f"the initramfs of Linux {survey.kernel} lacks {', '.join(survey.lacks)}, without "
+            "which no boot environment on ZFS is mounted; nothing was changed",
+            hint="install zfs-initramfs (or zfs-dracut) and snaproot in it, then update-initramfs "
+            "-u (or dracut -f)",
         )
 
 

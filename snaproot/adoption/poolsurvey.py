@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from snaproot import fstab
+from snaproot import fstab, initramfs, kernels
 from snaproot.adoption import lending, loading, pools, sysimage
 from snaproot.adoption.before import adopted, is_free
 from snaproot.adoption.datasets import Datasets
@@ -13,12 +13,15 @@ from snaproot.adoption.inspection import kernel, size, system, units
 from snaproot.adoption.places import SHARED
 from snaproot.adoption.plan import root_of, seen
 from snaproot.adoption.view import View, inside, text_of
-from snaproot.errors import Refused
+from snaproot.errors import Refused, SnaprootError
+from snaproot.filesystem import Workspace
 from snaproot.filesystem.zfs import commands
 from snaproot.filesystem.zfs.names import Names
 from snaproot.filesystem.zfs.properties import ENVIRONMENT
 from snaproot.fstab import Entry
+from snaproot.inside import Inside
 from snaproot.mountinfo import mount_of
+from snaproot.sandbox import Sandbox
 
 _FIRST = 256
 """Datasets are numbered as subvolumes are, in the order in which they were made."""
@@ -139,10 +142,25 @@ def _with_root(
         boot=str(boot_place) if boot or "/boot" in view.points else "",
         boot_size=size(boot_place),
         kernel=kernel(base, boot_place),
+        lacks=_lacking(base),
         units=tuple(units(base)),
         installed=inside(base, lending.UNIT.lstrip("/"))[0] is Found.OTHER,
         pacman_conf=text_of(base, "etc/pacman.conf") or "",
     )
+
+
+def _lacking(root: Path) -> tuple[str, ...]:
+    """Name what no boot of a copy of this root would do without, and its initramfs has not."""
+    inside = Inside(root)
+    known = next((one for one in kernels.find(inside) if not one.fault), None)
+    if known is None:
+        return ()
+    sandbox = Sandbox(Workspace("original", root, {}), writable=False)
+    try:
+        files = initramfs.listing(inside, sandbox.run, known.initramfs)
+    except SnaprootError as error:
+        return (f"a list of its files ({error})",)
+    return tuple(initramfs.missing("zfs", files, kernels.builtin(inside, known)))
 
 
 def _is_open(pool: Pool | None, name: str) -> bool:
