@@ -35,7 +35,7 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
     if not ID.fullmatch(id) or id == ORIGINAL:
         raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
     if survey.adopted is not None:
-        return _after(survey.adopted, survey.esp)
+        return _after(survey.adopted, survey)
     _check_devices(survey)
     _check_running(survey)
     _check_initramfs(survey)
@@ -68,16 +68,17 @@ def seen(survey: Survey, root: Root) -> Table:
     return table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
 
 
-def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
+def _after(adopted: Adopted, survey: Survey) -> AdoptionPlan:
     """Finish an adoption that was cut, or set up its boot loader, where there is one or not."""
     if adopted.untaken and adopted.pending:
         raise Refused(
             f"{adopted.pending} is being adopted already; nothing was changed",
             hint="reboot to try it, or give it up with snaproot abandon",
         )
-    if not (adopted.unfinished or esp):
+    if not (adopted.unfinished or survey.esp):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
-    made = AdoptionPlan(id=adopted.unfinished or adopted.first, resumes=True, esp=esp)
+    id, pool = adopted.unfinished or adopted.first, survey.pool.name if survey.pool else ""
+    made = AdoptionPlan(id=id, pool=pool, resumes=True, esp=survey.esp)
     return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 

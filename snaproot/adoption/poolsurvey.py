@@ -48,7 +48,7 @@ def survey(
     before = adopted(ground.top)
     if before is not None and not (booted is not None and is_free(before)):
         found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=before)
-        return replace(found, esp=str(esp or ""))
+        return replace(found, esp=str(esp or ""), pool=Pool(ground.pool, ()))
     running = mount_of(booted).source if booted else ""
     found = replace(_read(ground, running), esp=str(esp or ""))
     try:
