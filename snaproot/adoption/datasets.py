@@ -142,7 +142,7 @@ class Datasets:
         ensure(name.rpartition("/")[0])
         binding.clone(self._mounted(seed), name, _LEGACY)
         whole = mount(name, self._lent(name))
-        place.mkdir(mode=0o700)
+        place.mkdir(mode=0o700, exist_ok=True)
         run(["mount", "--bind", str(whole / inner), str(place)])
 
     def remove(self, place: Path) -> None:
