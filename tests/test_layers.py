@@ -180,11 +180,15 @@ def _is_backend(name: str) -> bool:
     place = PACKAGE.joinpath(*parts) if inside else PACKAGE
     shared = {
         "filesystem/cloning",
+        "filesystem/collecting",
+        "filesystem/comparison",
         "filesystem/edits",
         "filesystem/faults",
         "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",
+        "filesystem/salvaging",
+        "filesystem/trees",
         "bootloader/copies",  # what is in a loader's home, whoever asks
         "bootloader/entry",
         "bootloader/envblock",

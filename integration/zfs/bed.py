@@ -5,16 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snaproot.filesystem.zfs import view
-from snaproot.filesystem.zfs.backend import Zfs
-from snaproot.filesystem.zfs.view import View
-
 from integration.bed import AREAS, FILES, SHARED, put, texts
 from integration.zfs.bench import SCRATCH
 from snaproot import areas
 from snaproot.environment import Standing
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.layout import Layout
+from snaproot.filesystem.zfs import view
+from snaproot.filesystem.zfs.backend import Zfs
+from snaproot.filesystem.zfs.view import View
 from snaproot.run import run
 from tests.contract.filesystem import BASE, described
 
