@@ -1,7 +1,6 @@
 # Runs in a machine with ZFS: makes Debian's own pool on an empty disk, and fills it from an archive.
 set -ex
 disk=$(readlink -f /dev/disk/by-id/virtio-target)
-modprobe -a vfat efivarfs nls_cp437 nls_ascii || true
 zpool create -o ashift=12 -o autotrim=on -o cachefile=none -o compatibility=grub2 \
     -O acltype=posixacl -O compression=lz4 -O relatime=on -O xattr=sa -O dnodesize=legacy \
     -O canmount=off -O mountpoint=none -R /mnt rpool "${disk}2"

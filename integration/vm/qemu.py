@@ -126,7 +126,7 @@ def argv(disk: Path, variables: Path, hardware: Hardware, far: dict[str, int]) -
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory), *_board(hardware)),
         *_firmware(variables, hardware),
         *_disk(disk, "disk", "nvme,serial=disk" if hardware.nvme else "virtio-blk-pci"),
-        *(w for d in hardware.disks for w in _disk(d, d.stem, f"virtio-blk-pci,serial={d.stem}")),
+        *(word for more in hardware.disks for word in _another(more)),
         *("-chardev", f"socket,id=serial,fd={far['serial']}", "-serial", "chardev:serial"),
         *("-chardev", f"socket,id=agent,fd={far['agent']}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={PORT}", "-device", "virtio-rng-pci"),
@@ -144,6 +144,10 @@ def _firmware(variables: Path, hardware: Hardware) -> Sequence[str]:
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
     )
+
+
+def _another(disk: Path) -> Sequence[str]:
+    return _disk(disk, f"more-{disk.stem}", f"virtio-blk-pci,serial={disk.stem}")
 
 
 def _disk(disk: Path, name: str, device: str) -> Sequence[str]:

@@ -5,7 +5,10 @@ pool's `bootfs`, `rpool/home` is `/home`. Snaproot's package comes with the seco
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
 
 from integration import debian
@@ -13,12 +16,16 @@ from integration import disk as loop
 from integration.vm import disks as machines
 from integration.vm import images, parts
 from integration.vm.qemu import Hardware
-from integration.vm.stock import opened, timed
+from integration.vm.stock import opened as stock_opened
+from integration.vm.stock import timed
 from integration.zfs import bench, module
 from snaproot.run import run
 
 SUITE = module.SUITE
 POOL = "rpool"
+ROOT = "/mnt"
+"""Where what is mounted of a disk that is opened has its `/`."""
+
 _HERE = Path(__file__).parent
 _FILL = _HERE / "fill.sh"
 _INSTALL = _HERE / "install.sh"
@@ -36,7 +43,8 @@ _LEFT_OUT = ("./.snapshots", "./boot/grub/*", "./tmp/*", "./run/*", "./var/cache
 def stock() -> Path:
     """Return Debian without snaproot."""
     made, zfs = images.stock(SUITE), module.built()
-    own = (Path(__file__).read_bytes(), _FILL.read_bytes())
+    sources = (getsource(function).encode() for function in (_archived, _partitioned))
+    own = (*sources, _TABLE.encode(), _FILL.read_bytes())
     name = _named("zfs-stock", made.name.encode(), zfs.name.encode(), *own)
     return debian.kept(name, lambda home: _stock(home, made, zfs))
 
@@ -46,6 +54,23 @@ def packaged() -> Path:
     made, package = stock(), debian.package(SUITE)
     name = _named("zfs-packaged", made.name.encode(), package.read_bytes(), _INSTALL.read_bytes())
     return debian.kept(name, lambda home: _packaged(home, made, package))
+
+
+@contextmanager
+def opened(disk: Path) -> Iterator[bench.Bench]:
+    """Lend a machine that has the disk of one that is off: its pool imported, its ESP at `/esp`.
+
+    None of the pool's filesystems is mounted; what is mounted by the end is unmounted there.
+    """
+    with (
+        machines.home() as home,
+        bench.running(home, bench.packed(home), disk) as guest,
+    ):
+        device = f"/dev/disk/by-id/virtio-{disk.stem}"
+        guest.run(f"mkdir /esp && mount {device}-part1 /esp")
+        guest.run(f"zpool import -f -N -d {device}-part2 -o cachefile=none -R {ROOT} {POOL}")
+        yield bench.Bench(guest)
+        guest.run(f"umount -a -t zfs && umount /esp && zpool export {POOL}")
 
 
 def _named(kind: str, *content: bytes) -> str:
@@ -74,7 +99,7 @@ def _archived(home: Path, made: Path, zfs: Path, archive: Path) -> str:
     disk = home / f"{loop.MARK}disk.img"
     run(["cp", "--sparse=always", "--reflink=auto", str(made / "disk.img"), str(disk)])
     boot = parts.uuid(disk, parts.ESP_AT, parts.ESP_SIZE)
-    with opened(home, disk) as top:
+    with stock_opened(home, disk) as top:
         root = top / "@"
         module.install(root, zfs / "debs")
         lines = (f"{line} contrib\n" for line in debian.sources(SUITE))

@@ -30,7 +30,7 @@ SCRATCH = "/dev/disk/by-id/virtio-scratch"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _APPEND = (
     "root=/dev/nvme0n1 rootfstype=ext4 rw init=/testbed/init console=ttyS0 quiet oops=panic "
-    "panic=0 mitigations=off random.trust_cpu=on"
+    "panic=0 spl.spl_panic_halt=1 mitigations=off random.trust_cpu=on"
 )
 _SIZE = "4G"  # of the disk for pools; sparse
 _MEMORY = 1536  # MiB
@@ -38,7 +38,7 @@ _READY = 120.0  # seconds
 _LATEST = 3000.0  # seconds that a run of pytest may take
 _REPORT = "/run/testbed/junit.xml"
 _ENDED = r"^testbed: pytest ended (\d+)$"
-_DEAD = "Kernel panic"
+_DEAD = re.compile(r"Kernel panic|blocked for more than")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Bench:
             shown = len(said)
             if re.search(_ENDED, said, re.MULTILINE):
                 return said
-            if _DEAD in said or not alive:
+            if _DEAD.search(said) or not alive:
                 raise SnaprootError(f"the machine died, or hangs; it said:\n{said[-3000:]}")
             time.sleep(0.2)
 

@@ -1,7 +1,8 @@
 """The kernel modules of ZFS, built once for the kernel of the base root, and Debian's packages.
 
 What is kept has `debs/` (the modules are a package of their own), `tests/` (what the tests import,
-as packages), `versions` (of the kernel and of ZFS) and `stages`, with the second of each.
+as packages), `versions` (of the kernel and of ZFS), `zfs_config.h` (what configure found) and
+`stages`, with the second in which each began.
 """
 
 from collections.abc import Iterator
