@@ -193,7 +193,7 @@ def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
-            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[2]}")
+            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[3]}")
 
 
 def _part_bookmarks(dataset: str, heir: str) -> None:
