@@ -15,7 +15,7 @@ from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.binding import OF
 from snaproot.filesystem.zfs.collecting import copied
-from snaproot.filesystem.zfs.names import adopted_snapshot, id_of, short
+from snaproot.filesystem.zfs.names import CONTAINER, HOME, adopted_snapshot, id_of, short
 from snaproot.filesystem.zfs.view import View, release
 from snaproot.mountinfo import mounted_as
 from snaproot.wording import some
@@ -174,11 +174,18 @@ def _free(dataset: str) -> None:
     binding.destroy_snapshots(one.name for one in own if not one.clones)
     cloned = [one for one in own if one.clones]
     if cloned:
-        heir = cloned[-1].clones[0]
+        heir = _heir(cloned)
         _part_names(cloned, heir)
         _part_bookmarks(dataset, heir)
         binding.zfs_promote(heir)
         _free(dataset)
+
+
+def _heir(cloned: Sequence[Snapshot]) -> str:
+    """Choose a clone of the youngest snapshot; another tool's only where none of ours is left."""
+    clones = [clone for one in reversed(cloned) for clone in one.clones]
+    ours = (clone for clone in clones if clone.split("/")[1] in {CONTAINER, HOME})
+    return next(ours, clones[0])
 
 
 def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
@@ -186,7 +193,7 @@ def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
-            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[2]}")
+            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[3]}")
 
 
 def _part_bookmarks(dataset: str, heir: str) -> None:
