@@ -1,6 +1,7 @@
 # Runs in a machine with ZFS: installs a package in the root of a pool that is on another disk.
 set -ex
-zpool import -d "$(readlink -f /dev/disk/by-id/virtio-target)2" -o cachefile=none -R /mnt rpool
+# Without -N, /home would be mounted first and lie below the root.
+zpool import -N -d "$(readlink -f /dev/disk/by-id/virtio-target)2" -o cachefile=none -R /mnt rpool
 zfs mount rpool/ROOT/debian
 for place in proc sys dev; do
     mount --rbind /$place /mnt/$place
