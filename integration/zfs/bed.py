@@ -66,8 +66,12 @@ class ZfsBench:
 
 @contextmanager
 def pool(device: str = SCRATCH, name: str = POOL) -> Iterator[str]:
-    """Make an empty pool on a disk or a file, and destroy it afterwards."""
+    """Make an empty pool on a disk or a file, and destroy it afterwards.
+
+    It is partitioned anew: udev has to be done with the last one's partitions.
+    """
     own = ("-o", "cachefile=none", "-O", "canmount=off", "-O", "mountpoint=none")
+    run(["udevadm", "settle"])
     run(["zpool", "create", "-f", *own, name, device])
     try:
         yield name

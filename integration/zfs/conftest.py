@@ -14,7 +14,7 @@ from integration.zfs.bed import ZfsBench
 collect_ignore_glob = [] if Path("/dev/zfs").exists() else ["test_*.py"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pool() -> Iterator[str]:
     with bed.pool() as made:
         yield made

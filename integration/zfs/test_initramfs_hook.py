@@ -1,5 +1,6 @@
 """What mounts a boot environment's /etc in an initramfs, on a real pool. Runs in a bench."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contrib.debian import build
-from integration.zfs.bench import SCRATCH
+from integration.zfs import bed
 from snaproot.mountinfo import mount_of
 from snaproot.run import Completed, run
 
@@ -22,19 +23,22 @@ def root(tmp_path: Path) -> Iterator[Path]:
     own = ["-o", "canmount=noauto"]
     top = tmp_path / "root"
     top.mkdir()
-    run(["zpool", "create", "-f", "-o", "cachefile=none", "-m", "none", "bed", SCRATCH])
-    try:
+    disk = tmp_path / "disk"
+    disk.touch()
+    os.truncate(disk, 256 << 20)
+    with bed.pool(str(disk)):
         run(["zfs", "create", "-p", "-u", *own, "-o", "mountpoint=/", ROOT])
-        run(["mount", "-t", "zfs", "-o", "zfsutil", ROOT, str(top)])
+        mount = ["mount.zfs", "-o", "zfsutil", ROOT, str(top)]  # mount(8) would say rw
+        run(mount)
         (top / "etc").mkdir()
         run(["umount", str(top)])
         run(["zfs", "create", "-u", *own, "-o", "mountpoint=/etc", f"{ROOT}/etc"])
         run(["zfs", "set", "readonly=on", ROOT])
-        run(["mount", "-t", "zfs", "-o", "zfsutil", ROOT, str(top)])
-        yield top
-    finally:
-        run(["umount", "-R", str(top)], check=False)
-        run(["zpool", "destroy", "-f", "bed"])
+        run(mount)
+        try:
+            yield top
+        finally:
+            run(["umount", "-R", str(top)], check=False)
 
 
 def booted(root: Path, shell: list[str], *, rounds: int = 1) -> Completed:

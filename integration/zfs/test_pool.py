@@ -116,6 +116,7 @@ def _rot(image: Path, content: bytes) -> None:
 
 
 def test_doctor_finds_the_disk_of_a_pool() -> None:
+    run(["udevadm", "settle"])
     run(["zpool", "create", "-f", "-o", "cachefile=none", "-m", "none", NAME, SCRATCH])
     try:
         disk = str(Path(SCRATCH).resolve())
