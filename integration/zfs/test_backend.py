@@ -179,6 +179,18 @@ class TestRemoving:
             run(["zfs", "destroy", "-R", clone], check=False)
             run(["zfs", "destroy", "-r", f"{bench.pool}@daily"], check=False)
 
+    def test_bookmarks_with_one_name_do_not_clash(self, bench: ZfsBench) -> None:
+        """OpenZFS 2.3 would panic."""
+        staged(bench)
+        old, new = bench.view.names.root(BASE), bench.view.names.root(NEW)
+        binding.bookmark({f"{new}#{BASE}": f"{old}#{BASE}"})
+        run(["zfs", "bookmark", bench.view.names.sealed(NEW), f"{new}#theirs"])
+        run(["zfs", "bookmark", bench.view.names.sealed(BASE), f"{old}#theirs"])
+        bench.filesystem().set_default(NEW)
+        bench.filesystem().discard(BASE)
+        bench.filesystem().intact(NEW)
+        assert names(bench.pool, "bookmark") == [f"{new}#{BASE}", f"{new}#theirs"]
+
     def test_a_held_snapshot_is_named_before_anything_is_changed(self, bench: ZfsBench) -> None:
         staged(bench)
         run(["zfs", "hold", "backup", bench.view.names.sealed(NEW)])

@@ -156,7 +156,8 @@ class Zfs:
         if found is None or not before:
             return []
         older = mount(before, self.layout.etc_parent(id))
-        return edits(older / "etc" if original else older, self.place(parent).root / "etc")
+        places = older / "etc" if original else older, self.place(parent).root / "etc"
+        return edits(*places) if all(place.is_dir() for place in places) else []
 
     def additions(self, id: str) -> Path:
         return self.layout.additions(id)

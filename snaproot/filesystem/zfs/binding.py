@@ -103,6 +103,14 @@ def destroy_snapshots(names: Iterable[str]) -> None:
             libzfs_core.lzc_destroy_snaps(doomed, defer=False)
 
 
+def destroy_bookmarks(names: Iterable[str]) -> None:
+    """Destroy bookmarks of one pool, all or none; gone already is fine."""
+    doomed = [name.encode() for name in names]
+    if doomed:
+        with _told(f"destroy {b', '.join(doomed).decode()}", ""):
+            libzfs_core.lzc_destroy_bookmarks(doomed)
+
+
 def rollback(name: str, snapshot: str) -> None:
     """Make a filesystem that is not mounted what its latest snapshot is, its intent log empty."""
     with _told(f"return {name} to {snapshot}", name):

@@ -35,7 +35,8 @@ def candidates(snapshot: str, newer: str, places: _Pair) -> frozenset[bytes]:
     except (SnaprootError, ValueError):
         return looked(*places)  # of two that are not related, or past what it can name
     older, later = Tree(places[0]), Tree(places[1])
-    links = _Links(frozenset(_inodes(older, difference.touched)))
+    known = difference.touched | {old for old, _ in difference.moved}
+    links = _Links(frozenset(_inodes(older, known)))
     found = paths(difference, *places, links.names_of)
     return found | {*_renamed(older, later, difference.touched)}
 

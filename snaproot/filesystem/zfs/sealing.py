@@ -115,6 +115,7 @@ def _freeze(view: View, id: str) -> None:
     binding.destroy_snapshots([names.sealed(id), names.pristine(id)])
     binding.snapshot([names.sealed(id), names.pristine(id)], id)
     view.root(id)
+    binding.sync(view.pool)  # what the mount writes it writes a little later
     if commands.values([f"written@{id}"], root)[root, f"written@{id}"] != "0":
         view.release(id)
         binding.rollback(root, names.sealed(id))

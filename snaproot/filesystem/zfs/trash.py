@@ -15,7 +15,7 @@ from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.binding import OF
 from snaproot.filesystem.zfs.collecting import copied
-from snaproot.filesystem.zfs.names import adopted_snapshot, id_of, short
+from snaproot.filesystem.zfs.names import CONTAINER, HOME, adopted_snapshot, id_of, short
 from snaproot.filesystem.zfs.view import View, release
 from snaproot.mountinfo import mounted_as
 from snaproot.wording import some
@@ -23,16 +23,12 @@ from snaproot.wording import some
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One snapshot: whose it is (empty for another's), what was cloned from it, and its holds.
-
-    `made` is the transaction group that made it, by which they are in order.
-    """
+    """One snapshot: whose it is (empty for another's), what was cloned from it, and its holds."""
 
     name: str
     of: str
     clones: tuple[str, ...]
     holds: int
-    made: int
 
     @property
     def dataset(self) -> str:
@@ -159,11 +155,10 @@ def _is_over(one: Snapshot, known: frozenset[str]) -> bool:
 
 def snapshots(*datasets: str, deep: bool = True) -> list[Snapshot]:
     """List the snapshots of datasets, and below them if `deep`, in the order they were made."""
-    columns = ("name", OF, "clones", "userrefs", "createtxg")
+    columns = ("name", OF, "clones", "userrefs")
     rows = commands.listed("snapshot", columns, *datasets, deep=deep)
     return [
-        Snapshot(name, _text(of), _names(clones), int(holds), int(made))
-        for name, of, clones, holds, made in rows
+        Snapshot(name, _text(of), _names(clones), int(holds)) for name, of, clones, holds in rows
     ]
 
 
@@ -179,24 +174,18 @@ def _free(dataset: str) -> None:
     binding.destroy_snapshots(one.name for one in own if not one.clones)
     cloned = [one for one in own if one.clones]
     if cloned:
-        heir = cloned[-1].clones[0]
-        _hand_over_bookmarks(dataset, heir, cloned[-1].made)
+        heir = _heir(cloned)
         _part_names(cloned, heir)
+        _part_bookmarks(dataset, heir)
         binding.zfs_promote(heir)
         _free(dataset)
 
 
-def _hand_over_bookmarks(dataset: str, heir: str, origin: int) -> None:
-    """Copy bookmarks while the heir still descends from what they are of."""
-    known = {row[0] for row in commands.listed("bookmark", ["name"], heir, deep=False)}
-    copies = {
-        f"{heir}#{short(name)}": name
-        for name, made in commands.listed("bookmark", ["name", "createtxg"], dataset, deep=False)
-        if int(made) <= origin
-    }
-    wanted = {name: source for name, source in copies.items() if name not in known}
-    if wanted:
-        binding.bookmark(wanted)
+def _heir(cloned: Sequence[Snapshot]) -> str:
+    """Choose a clone of the youngest snapshot; another tool's only where none of ours is left."""
+    clones = [clone for one in reversed(cloned) for clone in one.clones]
+    ours = (clone for clone in clones if clone.split("/")[1] in {CONTAINER, HOME})
+    return next(ours, clones[0])
 
 
 def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
@@ -204,7 +193,20 @@ def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
-            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[2]}")
+            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[3]}")
+
+
+def _part_bookmarks(dataset: str, heir: str) -> None:
+    """Destroy bookmarks that the heir has, too: OpenZFS moves all, and panics over two of a name.
+
+    Seen with 2.3.9: dsl_dataset_promote_sync calls dsl_bookmark_node_add, which trusts that there
+    is none yet.
+    """
+    own, taken = (
+        {short(row[0]) for row in commands.listed("bookmark", ["name"], name, deep=False)}
+        for name in (dataset, heir)
+    )
+    binding.destroy_bookmarks(f"{dataset}#{name}" for name in sorted(own & taken))
 
 
 def _remove(layout: Layout, id: str) -> None:
