@@ -138,6 +138,9 @@ def test_a_plan_changes_nothing(disk: Disk) -> None:
 def test_a_root_is_adopted_beside_itself(disk: Disk) -> None:
     digest = disk.digest()
     id = adopted(disk)
+    listed = disk.machine("list", "--json").json["environments"]
+    assert isinstance(listed, list)
+    assert {one["id"] for one in listed} == {id, "original"}
     root, areas = f"{POOL}/ROOT/{id}", f"{POOL}/snaproot/areas"
     assert disk.digest() == digest
     assert disk.bootfs == root
