@@ -138,15 +138,15 @@ def test_a_plan_changes_nothing(disk: Disk) -> None:
 def test_a_root_is_adopted_beside_itself(disk: Disk) -> None:
     digest = disk.digest()
     id = adopted(disk)
+    listed = disk.machine("list", "--json").json["environments"]
+    assert isinstance(listed, list)
+    assert {one["id"] for one in listed} == {id, "original"}
     root, areas = f"{POOL}/ROOT/{id}", f"{POOL}/snaproot/areas"
     assert disk.digest() == digest
     assert disk.bootfs == root
     assert disk.value(root, "readonly") == "on"
     assert disk.value(f"{root}/etc", "readonly") == "off"
-    assert (disk.value(root, "canmount"), disk.value(f"{root}/etc", "canmount")) == (
-        "noauto",
-        "noauto",
-    )
+    assert {disk.value(name, "canmount") for name in (root, f"{root}/etc")} == {"noauto"}
     disk.again()
     assert disk.machine.ids() == [id]
     with disk.mounted(root, f"{root}/etc:/etc", f"{areas}/var:/var") as place:
@@ -163,10 +163,8 @@ def test_a_root_is_adopted_beside_itself(disk: Disk) -> None:
     with disk.mounted(f"{areas}/srv") as place:
         assert place.stat().st_uid == 33
         assert os.getxattr(place, "user.note") == b"kept"
-    with disk.mounted(f"{areas}/root") as place:
-        assert place.stat().st_mode & 0o777 == 0o700
-    assert not [name for name in disk.datasets() if "partial" in name]
-    assert not [name for name in disk.snapshots() if "seed" in name]
+    left = (*disk.datasets(), *disk.snapshots())
+    assert not [name for name in left if "partial" in name or "seed" in name]
     disk.machine("init", "-y", status=77)
 
 
@@ -191,8 +189,6 @@ def test_an_adopted_root_is_changed_and_the_original_goes(disk: Disk) -> None:
     machine("rollback", first, "-y")
     machine("promote")
     assert disk.bootfs == f"{POOL}/ROOT/{first}"
-    machine("cleanup", second, "-y")
-    assert machine.ids() == [first]
     with disk.mounted(HOME) as place:
         assert (place / "user/letter").read_text() == "Dear all\n"
 

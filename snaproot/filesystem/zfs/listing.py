@@ -31,10 +31,12 @@ def environments(view: View) -> Sequence[Environment]:
     names = view.names
     found = commands.local(names.container, names.home, depth=1)
     roots = {id: known for dataset, known in found.items() if (id := _ours(view, dataset, known))}
-    read = [_environment(id, known) for id, known in roots.items()]
     original = original_of(view, found.get(names.home, {}))
+    if original is not None:  # its dataset may lie among the roots, under a name of its own
+        beside = {original.id, id_of(original.dataset)}
+        roots = {id: known for id, known in roots.items() if id not in beside}
+    read = [_environment(id, known) for id, known in roots.items()]
     if original is not None:
-        read = [one for one in read if one.id != original.id]
         read += _original(view, original, found.get(original.dataset))
     return sorted(read, key=lambda one: one.id)
 
@@ -55,6 +57,8 @@ def read(view: View, id: str) -> tuple[Environment, _Known]:
         for one in _original(view, original, known or None):
             return one, known
     known = found.get(root, {})
+    if original is not None and original.dataset == root:
+        raise RuntimeError(f"{id} is called {original.id}")
     if not there or not _ours(view, root, known):
         raise RuntimeError(f"{id} does not exist")
     return _environment(id, known), known
