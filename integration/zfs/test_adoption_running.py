@@ -5,6 +5,7 @@ early unit mounts for all is seen by whoever comes later.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,8 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
             (root / "boot/efi").mkdir()
             table = "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
             (root / "etc/fstab").write_text(table)
+            # pyzfs finds its library by what ldconfig(8) has listed
+            shutil.copy("/etc/ld.so.cache", root / "etc")
             unit = root / lending.UNIT.lstrip("/")
             unit.parent.mkdir(parents=True)
             unit.write_text("[Unit]\n")
