@@ -83,13 +83,13 @@ class Hardware:
     @contextmanager
     def record(self) -> Iterator[Layout]:
         """Mount what snaproot knows, as its own view does."""
-        with self.disk.mounted() as place:
-            (place / "@snaproot").mkdir(exist_ok=True)
-            run(["mount", "-i", "-t", "zfs", f"{POOL}/snaproot", str(place / "@snaproot")])
-            try:
-                yield Layout(place)
-            finally:
-                run(["umount", str(place / "@snaproot")])
+        layout = Layout(self.disk.altroot / "known")
+        layout.snaproot.mkdir(parents=True, exist_ok=True)
+        run(["mount", "-i", "-t", "zfs", f"{POOL}/snaproot", str(layout.snaproot)])
+        try:
+            yield layout
+        finally:
+            run(["umount", str(layout.snaproot)])
 
     @property
     def target(self) -> str:
