@@ -30,7 +30,6 @@ dataset=$1 id=$2 line=$3 root=$4 esp=$5; shift 5
 mount --make-rprivate /
 mount -i -t zfs "$dataset" "$root"
 if zfs list "$dataset/etc" >/dev/null 2>&1; then mount -i -t zfs "$dataset/etc" "$root/etc"; fi
-[ -d "$root/root/.keep" ] || mount -t tmpfs none "$root/root"
 for shared in {programs}; do mkdir -p "$root$shared"; mount --rbind "$shared" "$root$shared"; done
 for shared in /usr /sys /dev; do mount --rbind "$shared" "$root$shared"; done
 mount -t proc none "$root/proc"
