@@ -5,6 +5,7 @@ early unit mounts for all is seen by whoever comes later.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,6 @@ dataset=$1 id=$2 line=$3 root=$4 esp=$5; shift 5
 mount --make-rprivate /
 mount -i -t zfs "$dataset" "$root"
 if zfs list "$dataset/etc" >/dev/null 2>&1; then mount -i -t zfs "$dataset/etc" "$root/etc"; fi
-[ -d "$root/root/.keep" ] || mount -t tmpfs none "$root/root"
 for shared in {programs}; do mkdir -p "$root$shared"; mount --rbind "$shared" "$root$shared"; done
 for shared in /usr /sys /dev; do mount --rbind "$shared" "$root$shared"; done
 mount -t proc none "$root/proc"
@@ -82,13 +82,13 @@ class Hardware:
     @contextmanager
     def record(self) -> Iterator[Layout]:
         """Mount what snaproot knows, as its own view does."""
-        with self.disk.mounted() as place:
-            (place / "@snaproot").mkdir(exist_ok=True)
-            run(["mount", "-i", "-t", "zfs", f"{POOL}/snaproot", str(place / "@snaproot")])
-            try:
-                yield Layout(place)
-            finally:
-                run(["umount", str(place / "@snaproot")])
+        layout = Layout(self.disk.altroot / "known")
+        layout.snaproot.mkdir(parents=True, exist_ok=True)
+        run(["mount", "-i", "-t", "zfs", f"{POOL}/snaproot", str(layout.snaproot)])
+        try:
+            yield layout
+        finally:
+            run(["umount", str(layout.snaproot)])
 
     @property
     def target(self) -> str:
@@ -130,6 +130,8 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
             (root / "boot/efi").mkdir()
             table = "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
             (root / "etc/fstab").write_text(table)
+            # pyzfs finds its library by what ldconfig(8) has listed
+            shutil.copy("/etc/ld.so.cache", root / "etc")
             unit = root / lending.UNIT.lstrip("/")
             unit.parent.mkdir(parents=True)
             unit.write_text("[Unit]\n")
