@@ -12,6 +12,7 @@ help:
 	@echo 'make check        the linters and the types alone'
 	@echo 'make machines     build images of Debian, and boot the trials that every CI run boots'
 	@echo 'make integration  everything on real filesystems, the slow tests too'
+	@echo 'make integration-zfs  the same on a real pool, in machines with ZFS'
 	@echo 'make bench        measure, and write integration/RESULTS.md'
 	@echo 'make claims       what is claimed, and what shows it'
 	@echo 'make deb          the Debian packages, into dist/'
@@ -39,7 +40,10 @@ check: ready
 	@$(PYTHON) -m mypy
 
 integration: ready
-	@$(PYTEST) -n 2 --dist loadfile --durations 10 integration </dev/null
+	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not zfs' integration </dev/null
+
+integration-zfs: ready
+	@$(PYTEST) --durations 10 -m zfs integration </dev/null
 
 bench: ready
 	@$(ALIVE) $(PYTHON) -m integration.bench
@@ -57,4 +61,4 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help ready demo test images machines check integration bench claims deb ci clean
+.PHONY: help ready demo test images machines check integration integration-zfs bench claims deb ci clean

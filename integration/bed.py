@@ -21,8 +21,8 @@ AREAS = (
     Area(name="home", subvolume="@snaproot/areas/home", mount="/home"),
     Area(name="swap", subvolume="@snaproot/areas/swap", mount="/swap", kind=areas.Kind.SWAP),
 )
-_FILES = ("usr/bin/tool", "usr/lib/old", "etc/host.conf")
-_SHARED = ("lib/state", "lib/stale")
+FILES = ("usr/bin/tool", "usr/lib/old", "etc/host.conf")
+SHARED = ("lib/state", "lib/stale")
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class BtrfsBench:
         return place.read_text(encoding="utf-8") if place.is_file() else None
 
     def shared(self) -> Mapping[str, str]:
-        return _texts(self.layout.areas / "var", "/var")
+        return texts(self.layout.areas / "var", "/var")
 
     def additions(self, id: str) -> Mapping[str, str]:
-        return _texts(self.layout.additions(id), "")
+        return texts(self.layout.additions(id), "")
 
     def inside(self, id: str, path: str) -> Path:
         """Say where a program inside a target would find a path."""
@@ -77,13 +77,13 @@ def adopt(layout: Layout) -> BtrfsBench:
     for area in AREAS:
         binding.create(layout.top / area.subvolume)
     (layout.record / areas.NAME).write_text(areas.render(AREAS), encoding="utf-8")
-    for name in _SHARED:
-        _put(layout.areas / "var" / name, f"/var/{name}")
+    for name in SHARED:
+        put(layout.areas / "var" / name, f"/var/{name}")
     layout.home(BASE).mkdir()
     binding.create(layout.root(BASE))
     binding.create(layout.etc(BASE))
-    for name in _FILES:
-        _put(layout.root(BASE) / name, f"/{name}")
+    for name in FILES:
+        put(layout.root(BASE) / name, f"/{name}")
     filesystem = Btrfs(layout, None)
     filesystem.seal(replace(described(BASE, ""), standing=Standing.PROVEN))
     filesystem.set_default(BASE)
@@ -99,11 +99,11 @@ def fill(root: Path, files: int, size: int) -> None:
         (place / f"f{number}").write_bytes(content + str(number).encode())
 
 
-def _put(path: Path, content: str) -> None:
+def put(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
 
 
-def _texts(place: Path, prefix: str) -> Mapping[str, str]:
+def texts(place: Path, prefix: str) -> Mapping[str, str]:
     files = (path for path in sorted(place.rglob("*")) if path.is_file())
     return {f"{prefix}/{path.relative_to(place)}": path.read_text("utf-8") for path in files}

@@ -288,6 +288,14 @@ def _install(home: Path, image: Path, package: Path) -> None:
     copy.rename(home / "root.img")
 
 
+@contextmanager
+def copied(image: Path, copy: Path) -> Iterator[Path]:
+    """Copy an image, give the copy a UUID of its own, and yield its mounted top level."""
+    _copy(image, copy)
+    with _opened(copy) as top:
+        yield top
+
+
 def _copy(image: Path, copy: Path) -> None:
     run(["cp", "--sparse=always", "--reflink=auto", "--", str(image), str(copy)])
     run(["btrfstune", "-f", "-u", str(copy)])

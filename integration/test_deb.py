@@ -21,12 +21,20 @@ OWN = re.compile(
     r"|usr/share/man/man8/snaproot\.8\.gz$|usr/lib/systemd/system(/snaproot[^/]*)?$"
     r"|usr/lib/systemd/system/multi-user\.target\.wants(/snaproot[^/]*)?$"
     r"|usr/lib/systemd/system-generators(/snaproot[^/]*)?$"
+    r"|usr/share/initramfs-tools/(hooks|scripts/local-bottom)/snaproot$"
+    r"|usr/lib/dracut/modules\.d/91snaproot(/|$)"
     r"|usr/share/bash-completion/completions/snaproot$"
     r"|usr/share/zsh/vendor-completions/_snaproot$"
     r"|usr/share/fish/vendor_completions\.d/snaproot\.fish$"
 )
 PACKAGE_DATABASE = re.compile(r"var/lib/dpkg|var/log|var/cache/(apt|ldconfig)|var/lib/apt")
 GENERATOR = "usr/lib/systemd/system-generators/snaproot-generator"
+HOOKS = (
+    "usr/share/initramfs-tools/hooks/snaproot",
+    "usr/share/initramfs-tools/scripts/local-bottom/snaproot",
+    "usr/lib/dracut/modules.d/91snaproot/module-setup.sh",
+    "usr/lib/dracut/modules.d/91snaproot/snaproot-etc.sh",
+)
 CONFIGURED = "install ok installed"
 TIME = 1_700_000_000
 
@@ -141,7 +149,7 @@ def test_everything_is_where_a_package_may_put_it(installed: Root) -> None:
 
 
 def test_owners_and_modes(package: Path) -> None:
-    programs = {"usr/bin/snaproot", "usr/lib/snaproot/boot", GENERATOR}
+    programs = {"usr/bin/snaproot", "usr/lib/snaproot/boot", GENERATOR, *HOOKS}
     for line in run(["dpkg-deb", "--contents", str(package)]).output.splitlines():
         mode, owner, _, _, _, name, *link = line.split()
         expected = "drwxr-xr-x" if name.endswith("/") else "-rw-r--r--"

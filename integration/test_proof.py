@@ -35,7 +35,7 @@ def proved(roots: tuple[Path, Path]) -> Prove:
     parent, target = roots
     workspace = Workspace("b4k7q2x", target, {})
     return lambda: prove(
-        Sandbox(workspace, writable=False), parent, devices=lambda _: True, links={}
+        Sandbox(workspace, writable=False), parent, kind="btrfs", devices=lambda _: True, links={}
     )
 
 
@@ -93,7 +93,8 @@ def test_no_tree_is_walked(tmp_path: Path) -> None:
         (target / INITRD).write_bytes(tinyroot.cpio((*INITRAMFS, "etc/more")))
         unread = _unread(target / "usr/share/doc"), _unread(target / "usr/lib/many")
         workspace = Workspace("b4k7q2x", target, {})
-        prove(Sandbox(workspace, writable=False), parent, devices=lambda _: True, links={})
+        reader = Sandbox(workspace, writable=False)
+        prove(reader, parent, kind="btrfs", devices=lambda _: True, links={})
         assert [path.stat().st_atime for path in unread] == [0, 0]
         assert [list(path.iterdir()) for path in unread] == [[], []]
         assert all(path.stat().st_atime > 0 for path in unread)

@@ -27,6 +27,7 @@ def bootable(filesystem: Filesystem, id: str) -> Bootable:
         initramfs=kernel.initramfs,
         arguments=_arguments(where.arguments, _defaults(root)),
         digests=environment.digests,
+        readable=where.readable,
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from snaproot import adoption, areas, machine, room
+from snaproot.adoption.backends import foreign, has_area
 from snaproot.adoption.describe import beside
-from snaproot.adoption.survey import foreign
 from snaproot.config import Unknown
 from snaproot.environment import Standing
 from snaproot.errors import SnaprootError
@@ -150,6 +150,7 @@ def _machine(system: System, seen: Overview) -> Iterator[Finding]:
         yield from machine.broken(found)
     else:
         found = replace(found, esp=None, binaries=())
+        yield from machine.broken_pool(found)
     yield from machine.findings(found)
 
 
@@ -197,6 +198,6 @@ def _areas(system: System) -> Iterator[Finding]:
         yield Finding(Level.BAD, "areas", f"{table} cannot be read: {error}")
         return
     for area in declared:
-        if not (system.top / area.subvolume).is_dir():
-            what = f"its subvolume {area.subvolume} is missing"
+        if not has_area(system.top, area):
+            what = f"{area.subvolume} is missing"
             yield Finding(Level.BAD, f"area {area.name}", what)

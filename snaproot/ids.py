@@ -25,6 +25,11 @@ def next_id(prefix: str, known: Iterable[str], now: datetime) -> str:
     return fresh if fresh > newest else prefix + _after(newest.removeprefix(prefix))
 
 
+def is_made(id: str) -> bool:
+    """Tell whether it looks like one of those that are made here."""
+    return re.fullmatch(f"[a-z][{_DIGITS}]{{{_WIDTH},}}", id) is not None
+
+
 def resolve(typed: str, known: Iterable[str]) -> str:
     """Find the id that was meant by its first letters.
 

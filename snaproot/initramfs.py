@@ -27,6 +27,17 @@ _NEEDED: Mapping[str, re.Pattern[str]] = {
         "snaproot's own hook": r"[^/]*snaproot[^/]*",
     }.items()
 }
+_ON_ZFS: Mapping[str, re.Pattern[str]] = {
+    what: re.compile(rf"(?:.*/)?(?:{pattern})")
+    for what, pattern in {
+        "zpool": r"s?bin/zpool",
+        "zfs": r"s?bin/zfs",
+        "mount.zfs": r"s?bin/mount\.zfs",
+        "the script that mounts a root on ZFS": r"scripts/zfs|hooks/mount/\d+-mount-zfs\.sh",
+        "snaproot's own hook": r"scripts/local-bottom/snaproot"
+        r"|hooks/pre-pivot/\d+-snaproot-etc\.sh",
+    }.items()
+}
 _ROOTS = ("btrfs", "zfs")
 _MODULES = (*_ROOTS, "dm-mod", "dm-crypt")
 _MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|bz2|lz4))?")
@@ -66,6 +77,18 @@ def lost(
     """Name what booting may need and `after` lacks; what is built into the kernel is not lost."""
     had = _features(before) | _modules(builtin_before, _ROOTS)
     return sorted(had - _features(after) - _modules(builtin_after))
+
+
+def missing(kind: str, files: Collection[str], builtin: Collection[str]) -> list[str]:
+    """Name what an initramfs lacks without which no root on a filesystem of that kind is mounted.
+
+    On Btrfs whatever its maker found is believed; on ZFS, which is not the kernel's, and where /etc
+    is a dataset of its own, nothing is.
+    """
+    if kind != "zfs":
+        return []
+    lacks = {what for what, one in _ON_ZFS.items() if not any(map(one.fullmatch, files))}
+    return sorted(lacks | ({"the module zfs"} - _modules(files) - _modules(builtin)))
 
 
 def _features(files: Collection[str]) -> set[str]:

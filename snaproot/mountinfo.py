@@ -49,6 +49,17 @@ def points_of(device: Path) -> list[Path]:
     return [m.point for m in found if m.source[:1] == "/" and Path(m.source).resolve() == wanted]
 
 
+def mounted_from(place: Path) -> list[Path]:
+    """Name the mount points at and below a place, each before those below it."""
+    found = [m.point for m in parse(_MOUNTS.read_bytes()) if m.point.is_relative_to(place)]
+    return sorted(found, key=lambda point: len(point.parts))
+
+
+def mounted_as(source: str) -> list[Path]:
+    """Name where something is mounted that is called by this very name, as a dataset is."""
+    return [m.point for m in parse(_MOUNTS.read_bytes()) if m.source == source]
+
+
 def holding(mountinfo: bytes, path: Path) -> Mount | None:
     """Find the last mount of the deepest mount point above a path. Pure."""
     best: Mount | None = None

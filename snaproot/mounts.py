@@ -12,6 +12,7 @@ from snaproot.run import run
 
 _CLONE_NEWNS = 0x00020000  # unshare(2)
 _PRIVATE = 1 << 18 | 1 << 14  # MS_PRIVATE, MS_REC of mount(2)
+_READ_ONLY, _NO_ATIME = 1 << 0, 1 << 10  # MS_RDONLY, MS_NOATIME
 _TOP = Path("/run/snaproot/top")
 _ESP = Path("/run/snaproot/esp")
 
@@ -30,6 +31,35 @@ def top_level_of_root() -> Iterator[Path]:
         yield _TOP
     finally:
         run(["umount", str(_TOP)])
+
+
+@contextmanager
+def empty_top(name: str) -> Iterator[Path]:
+    """Lend an empty directory for mounts that this process alone sees; they go with it.
+
+    `name` is what mountinfo calls it. Raises SnaprootError where the kernel does not let us.
+    """
+    _leave_shared_mounts()
+    _TOP.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=1m", name, str(_TOP)])
+    try:
+        yield _TOP
+    finally:
+        run(["umount", "-R", str(_TOP)])
+
+
+def attach(kind: str, source: str, place: Path, *, read_only: bool) -> None:
+    """Mount by mount(2), without a helper of the filesystem's. Raises OSError."""
+    flags = _NO_ATIME | (_READ_ONLY if read_only else 0)
+    names = (os.fsencode(text) for text in (source, str(place), kind))
+    if _libc().mount(*names, ctypes.c_ulong(flags), None) != 0:
+        raise _error()
+
+
+def detach(place: Path) -> None:
+    """Unmount by umount2(2). Raises OSError."""
+    if _libc().umount2(os.fsencode(place), 0) != 0:
+        raise _error()
 
 
 @contextmanager
@@ -66,7 +96,16 @@ def uuid_at(place: Path) -> str:
 
 
 def _leave_shared_mounts() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, _PRIVATE, None) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise SnaprootError(f"no private mount namespace: {reason}; nothing was changed")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))

@@ -37,13 +37,15 @@ def prove(
     sandbox: Sandbox,
     parent_root: Path,
     *,
+    kind: str,
     devices: Callable[[str], bool],
     links: Mapping[str, str],
     warnings: Sequence[str] = (),
 ) -> Proof:
     """Check everything that a boot needs, the cheap first. Raises Refused with the reason.
 
-    `devices` tells whether an fstab's device exists; `links` are the package manager's places
+    `kind` is what mount(8) calls the root's filesystem; `devices` tells whether an fstab's device
+    exists; `links` are the package manager's places
     under /var that have to be links, with where they lead; `warnings` are the initramfs hooks'.
     """
     target = sandbox.workspace
@@ -55,6 +57,7 @@ def prove(
         _fstab(inside, devices)
         kernel, told = _kernel(Inside(target.root))  # what boots has to be in the root itself
         _runs_snaproot(sandbox)
+        _mounts(kind, sandbox, inside, kernel)
         told += _initramfs(sandbox, inside, parent_root, kernel)
     except Refused as refused:
         raise _refusal(target.id, str(refused), refused.hint) from refused
@@ -151,6 +154,22 @@ def _runs_snaproot(sandbox: Sandbox) -> None:
             f"{_OURS} does not run in it ({error})",
             hint="without it nobody would judge the trial; install snaproot in the root",
         ) from error
+
+
+def _mounts(kind: str, sandbox: Sandbox, inside: Inside, kernel: Kernel) -> None:
+    """Refuse an initramfs that cannot mount the root, even if the parent's is the same.
+
+    The parent may be an original root, whose /etc is no dataset.
+    """
+    if not initramfs.missing(kind, (), ()):
+        return
+    files, builtin = _listed(sandbox, inside, kernel), kernels.builtin(inside, kernel)
+    if lacks := initramfs.missing(kind, files, builtin):
+        raise Refused(
+            f"the initramfs {kernel.initramfs} lacks {', '.join(lacks)}, without which no boot "
+            "environment on ZFS is mounted",
+            hint="on Debian: apt install zfs-initramfs (or zfs-dracut), then update-initramfs -u",
+        )
 
 
 def _initramfs(

@@ -1,13 +1,14 @@
 """How much room there is for one more boot environment, and what could go to make more."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snaproot import original
+from snaproot import booting, original
 from snaproot.adoption.shape import ORIGINAL
 from snaproot.bootloader import HOME
+from snaproot.bootloader.copies import RESERVE, Copies
 from snaproot.environment import Environment
 from snaproot.errors import NoRoom, SnaprootError
 from snaproot.retention import Removal
@@ -79,7 +80,7 @@ def places(system: System, needed: int = 0) -> list[Place]:
         return [roots]
     found = os.statvfs(system.esp)
     total, free = (blocks * found.f_frsize for blocks in (found.f_blocks, found.f_bavail))
-    return [roots, Place("the ESP", system.esp, total, free, _ON_ESP)]
+    return [roots, Place("the ESP", system.esp, total, free, _ON_ESP + _copies(system))]
 
 
 def going(system: System) -> list[Going]:
@@ -91,8 +92,15 @@ def going(system: System) -> list[Going]:
     chosen, last = system.transaction.dispensable(), _original(system)
     whole = [one.id for one in chosen] + [one.id for one in last if not one.damage]
     frees = system.filesystem.space(whole).exclusive
+    copied = _copied(system)
     return [
-        Going(one.id, one.why, frees.get(one.id, 0), _entry(system, one.id), _command(one))
+        Going(
+            one.id,
+            one.why,
+            frees.get(one.id, 0),
+            _entry(system, one.id) + copied.get(one.id, 0),
+            _command(one),
+        )
         for one in (*chosen, *(Removal(one.id) for one in last))
     ]
 
@@ -146,7 +154,10 @@ def check(system: System, needed: int, *, kept: int = 0) -> None:
         "places": [place.shape() for place in found],
         "going": [one.shape() for one in plan],
     }
-    help = hint(plan, roots=found[0].is_short)
+    if not found[0].is_short and found[-1].needed > _ON_ESP:
+        help = "; ".join((*_lent(system), _OTHERS))  # the rest would go by itself
+    else:
+        help = hint(plan, roots=found[0].is_short)
     raise NoRoom(f"{figures}; nothing was changed", hint=help, shape=shape)
 
 
@@ -169,6 +180,47 @@ def _command(one: Removal) -> str:
     if one.why:
         return "snaproot cleanup"
     return f"snaproot cleanup {'--original' if one.id == ORIGINAL else one.id}"
+
+
+def _copies(system: System) -> int:
+    """Say what a pair of copies like the base's takes, beyond what arming withdraws by itself.
+
+    Nothing where the loader reads the roots. Where it cannot be told, arming itself refuses.
+    """
+    try:
+        base = system.records.load().base
+        if system.esp is None or system.filesystem.address(base).readable:
+            return 0
+        copies = Copies(system.esp / HOME)
+        asked = copies.asks(booting.bootable(system.filesystem, base)) + RESERVE
+        return max(asked - sum(one.bytes for one in copies.spare(_held(system))), 0)
+    except (SnaprootError, OSError):
+        return 0
+
+
+def _held(system: System) -> set[str]:
+    """Name what keeps its copies whatever is armed."""
+    view = system.bootloader.view()
+    pinned = {one.id for one in system.filesystem.environments() if one.pinned}
+    return {view.good, view.trial, view.once, view.fallback, *pinned}
+
+
+def _lent(system: System) -> Iterator[str]:
+    """Say how copies could go that are held, and what that frees."""
+    copied, view = _copied(system), system.bootloader.view()
+    if copied.get(view.trial) and view.trial != view.good:
+        yield f"snaproot abandon lets {view.trial} go ({size(copied[view.trial])})"
+    for one in system.filesystem.environments():
+        if one.pinned and copied.get(one.id) and one.id not in {view.good, view.trial}:
+            yield f"snaproot unpin {one.id} lets it go ({size(copied[one.id])})"
+
+
+def _copied(system: System) -> Mapping[str, int]:
+    """Say how many bytes of copies each boot environment alone has; none, where it has none."""
+    try:
+        return Copies(system.esp / HOME).exclusive() if system.esp else {}
+    except OSError:
+        return {}
 
 
 def _entry(system: System, id: str) -> int:

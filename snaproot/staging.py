@@ -13,6 +13,7 @@ from snaproot.environment import Environment, PackageChange
 from snaproot.errors import CommandFailed, NothingToDo
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
+from snaproot.mountinfo import mount_of
 from snaproot.packages import PackageManager, Plan, Progress, Report
 from snaproot.packages.aptoutput import hook_warnings
 from snaproot.proof import prove
@@ -105,6 +106,7 @@ class Staging:
         proof = prove(
             Sandbox(workspace, writable=False),
             source.root,
+            kind=mount_of(workspace.root).kind,
             devices=self._devices(source.root),
             links=_state_links(source),
             warnings=warnings,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snaproot import additions, cmdline, config, durable, loaders, mounts, verdicts
 from snaproot.additions import Applied
@@ -16,6 +17,7 @@ from snaproot.cmdline import CommandLine
 from snaproot.config import Backend, Config
 from snaproot.errors import NotAdopted, Refused, SnaprootError
 from snaproot.filesystem import Filesystem
+from snaproot.filesystem.layout import Layout
 from snaproot.loaders import Loader
 from snaproot.mountinfo import mount_of
 from snaproot.packages import PackageManager, detect
@@ -25,7 +27,12 @@ from snaproot.state import Deployment, Verdict
 from snaproot.steps import Boot, Notice
 from snaproot.transaction import Transaction
 
+if TYPE_CHECKING:
+    from snaproot.filesystem.btrfs.backend import Btrfs
+    from snaproot.filesystem.zfs.backend import Zfs
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SYSROOT = "mount -o subvolid=5 DEVICE DIR; of a ZFS root: zpool import -N -R DIR POOL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +111,49 @@ class System:
 
 @contextmanager
 def top_level(sysroot: Path | None) -> Iterator[Path]:
-    """Find the filesystem's top level: `--sysroot` as given, else the running root's own.
+    """Find the filesystem's top level: that of `--sysroot`, else the running root's own.
 
-    Raises SnaprootError for anybody but root, Refused where there is no Btrfs top level.
+    On ZFS it is the view of a pool. Raises SnaprootError for anybody but root, Refused where there
+    is neither.
     """
     if os.geteuid() != 0:
         raise SnaprootError("only root may do this; nothing was changed", hint="sudo snaproot …")
     place = sysroot or Path("/")
     if not place.is_dir():
-        raise Refused(f"{place} is no directory", hint="mount -o subvolid=5 DEVICE DIR")
-    kind = mount_of(place).kind
-    if kind != "btrfs":
+        raise Refused(f"{place} is no directory", hint=_SYSROOT)
+    pool, kind = _pool(sysroot), mount_of(place).kind
+    if pool is None and kind != "btrfs":
         raise NotAdopted(
-            f"{place} is on {kind or 'no filesystem'}, not on Btrfs; nothing was changed",
-            hint="snaproot needs a copy-on-write root",
+            f"{place} is on {kind or 'no filesystem'}, neither on Btrfs nor on ZFS; "
+            "nothing was changed",
+            hint="snaproot needs a copy-on-write root" if sysroot is None else _SYSROOT,
         )
-    if sysroot is None:
+    if pool is not None:
+        from snaproot.filesystem.zfs import view
+
+        with view.opened(pool) as found:
+            yield found.layout.top
+    elif sysroot is None:
         with mounts.top_level_of_root() as top:
             yield top
     else:
         yield _checked_top(sysroot)
 
 
+def _pool(sysroot: Path | None) -> str | None:
+    """Name the pool that a root is on; None where it is on none."""
+    from snaproot.filesystem.zfs import pools
+
+    return pools.of_root() if sysroot is None else pools.of_sysroot(sysroot)
+
+
 def is_adopted(top: Path) -> bool:
     """Tell whether a top level has been adopted, and has not left since."""
-    from snaproot.filesystem.layout import Layout
-
     return Layout(top).snaproot.is_dir() and not has_left(top)
 
 
 def has_left(top: Path) -> bool:
     """Tell whether a top level was left, and holds what that left over."""
-    from snaproot.filesystem.layout import Layout
     from snaproot.leaving.note import has_left
 
     return has_left(Layout(top).record)
@@ -161,13 +179,10 @@ def opened(
 def _wired(
     top: Path, held: ExitStack, *, running: bool, esp: Path | None, told: tuple[Notice, Notice]
 ) -> System:
-    from snaproot.filesystem.btrfs.backend import Btrfs
-    from snaproot.filesystem.layout import Layout
-
     _check_adopted(top, running=running)
     layout, settings = Layout(top), config.load()
     said = _command_line() if running else CommandLine()
-    filesystem = Btrfs(layout, Path("/") if running else None)
+    filesystem = backend(layout, running=running)
     home = _home(held, _chosen_loader(settings, layout.record), esp, running=running)
     if home is not None:
         loaders.check_is_of(home, filesystem.uuid)
@@ -186,6 +201,19 @@ def _wired(
         announce=told[1],
         esp=home and home.parent.parent,
     )
+
+
+def backend(layout: Layout, *, running: bool) -> "Btrfs | Zfs":
+    """Choose the backend by what an adopted system's files are on."""
+    root = Path("/") if running else None
+    if mount_of(layout.snaproot).kind == "zfs":
+        from snaproot.filesystem.zfs import view
+        from snaproot.filesystem.zfs.backend import Zfs
+
+        return Zfs(view.at(layout.top), root)
+    from snaproot.filesystem.btrfs.backend import Btrfs
+
+    return Btrfs(layout, root)
 
 
 def _check_adopted(top: Path, *, running: bool) -> None:
@@ -243,7 +271,11 @@ def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bo
     from snaproot.bootloader.grub import Grub
 
     flush = partial(loaders.flush, filesystem, home)
-    return Grub(home, partial(bootable, filesystem), flush, canary)
+    return Grub(home, partial(bootable, filesystem), flush, canary, partial(_pinned, filesystem))
+
+
+def _pinned(filesystem: Filesystem) -> frozenset[str]:
+    return frozenset(one.id for one in filesystem.environments() if one.pinned)
 
 
 def _checked_top(sysroot: Path) -> Path:

@@ -12,7 +12,7 @@ from snaproot.cli import app
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLAIMS = claims.parse(claims.PATH.read_text(encoding="utf-8"))
 KNOWN = {
-    "make": set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)),
+    "make": set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)),
     "snaproot": {one.name for one in app.registered_commands},
 }
 

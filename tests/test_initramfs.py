@@ -2,7 +2,7 @@
 
 import pytest
 
-from snaproot.initramfs import lost, paths
+from snaproot.initramfs import lost, missing, paths
 
 DEBIAN = """\
 .
@@ -89,3 +89,29 @@ def test_a_root_filesystem_that_was_built_in_must_now_be_a_module() -> None:
 
 def test_a_tool_may_move() -> None:
     assert lost(["sbin/lvm", "usr/sbin/zfs"], [], ["usr/bin/lvm", "usr/bin/zpool"], []) == []
+
+
+ZFS = (
+    "usr/sbin/zpool",
+    "usr/sbin/zfs",
+    "usr/sbin/mount.zfs",
+    "var/lib/dracut/hooks/mount/98-mount-zfs.sh",
+    "var/lib/dracut/hooks/pre-pivot/00-snaproot-etc.sh",
+    "usr/lib/modules/6.12/extra/zfs.ko.xz",
+)
+
+
+def test_dracuts_names_will_do() -> None:
+    assert missing("zfs", ZFS, []) == []
+    assert missing("btrfs", [], []) == []
+
+
+def test_what_is_only_named_alike_will_not_do() -> None:
+    alike = (
+        "etc/zfs/zpool.cache",
+        "lib/zfs",
+        "usr/lib/snaproot",
+        "bin/zfs_ids_to_path",
+        "zfs.ko.c",
+    )
+    assert len(missing("zfs", alike, [])) == len(ZFS)

@@ -34,6 +34,7 @@ PURE = (
     *("packages/aptoutput.py", "recovery.py", "retention.py", "selection.py", "state.py"),
     "filesystem/btrfs/sendstream.py",
     *("grubdefaults.py", "wording.py", "finding.py", "machine/facts.py", "machine/judged.py"),
+    "machine/pools.py",
     *("menu.py", "window.py"),
 )
 IMPURE = (
@@ -179,11 +180,16 @@ def _is_backend(name: str) -> bool:
     place = PACKAGE.joinpath(*parts) if inside else PACKAGE
     shared = {
         "filesystem/cloning",
+        "filesystem/collecting",
+        "filesystem/comparison",
         "filesystem/edits",
         "filesystem/faults",
         "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",
+        "filesystem/salvaging",
+        "filesystem/trees",
+        "bootloader/copies",  # what is in a loader's home, whoever asks
         "bootloader/entry",
         "bootloader/envblock",
         "bootloader/settings",

@@ -70,17 +70,19 @@ class Bench:
         devices: Sequence[str] = ("LABEL=tiny",),
         warnings: Sequence[str] = (),
         links: Mapping[str, str] = DPKG,
+        kind: str = "btrfs",
     ) -> Proof:
         workspace = Workspace("b4k7q2x", self.target, {"/var": self.var})
         return prove(
             Stub(workspace, writable=False),
             self.parent,
+            kind=kind,
             devices=lambda spec: spec in devices,
             links=links,
             warnings=warnings,
         )
 
-    def refusal(self, **given: Sequence[str]) -> str:
+    def refusal(self, **given: Sequence[str] | str) -> str:
         with pytest.raises(Refused) as caught:
             self.prove(**given)  # type: ignore[arg-type]
         said = str(caught.value)
@@ -260,3 +262,44 @@ def test_a_parent_that_shows_nothing_is_told(bench: Bench, gone: str) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     (bench.target / INITRD).write_bytes(tinyroot.cpio(RICH))
     assert len(bench.prove().told) == 1
+
+
+# -- on ZFS ----------------------------------------------------------------------------------------
+
+MODULE = f"usr/lib/modules/{KERNEL}/updates/dkms/zfs.ko"
+ON_ZFS = {
+    "sbin/zfs": "zfs",
+    "sbin/zpool": "zpool",
+    "sbin/mount.zfs": "mount.zfs",
+    "scripts/zfs": "the script that mounts a root on ZFS",
+    "scripts/local-bottom/snaproot": "snaproot's own hook",
+    MODULE: "the module zfs",
+}
+
+
+def both_have(bench: Bench, *names: str) -> None:
+    for root in (bench.target, bench.parent):
+        (root / INITRD).write_bytes(tinyroot.cpio(("init", *names)))
+
+
+def test_an_initramfs_that_can_mount_zfs_is_proved(bench: Bench) -> None:
+    both_have(bench, *ON_ZFS)
+    assert bench.prove(kind="zfs").told == ()
+
+
+@pytest.mark.parametrize("gone", ON_ZFS)
+def test_what_zfs_needs_is_missed_even_if_the_parent_never_had_it(bench: Bench, gone: str) -> None:
+    both_have(bench, *(name for name in ON_ZFS if name != gone))
+    assert f"/{INITRD} lacks {ON_ZFS[gone]}, without" in bench.refusal(kind="zfs")
+    assert bench.prove(kind="btrfs").told == ()
+
+
+def test_what_zfs_needs_is_missed_where_there_is_nothing_to_compare(bench: Bench) -> None:
+    shutil.rmtree(bench.parent / "boot")
+    assert "lacks mount.zfs, snaproot's own hook, the module zfs" in bench.refusal(kind="zfs")
+
+
+def test_a_zfs_that_is_built_into_the_kernel_is_no_module(bench: Bench) -> None:
+    both_have(bench, *(name for name in ON_ZFS if name != MODULE))
+    (bench.target / f"usr/lib/modules/{KERNEL}/modules.builtin").write_text("kernel/fs/zfs.ko\n")
+    assert bench.prove(kind="zfs").kernel == KERNEL

@@ -42,11 +42,15 @@ TEMPLATES = {
     "postrm.in": ("DEBIAN/postrm", 0o755),
 }
 UNITS = "usr/lib/systemd/system"
+SCRIPTS = "usr/share/initramfs-tools/scripts"
 # Files of the project that go in as they are: a pattern, a name or directory, and their mode.
 SHIPPED = (
     ("snaproot/boot/units/*", f"{UNITS}/", 0o644),
     ("snaproot/boot/trial.conf", "usr/lib/snaproot/", 0o644),
     ("snaproot/boot/generator", "usr/lib/systemd/system-generators/snaproot-generator", 0o755),
+    ("contrib/initramfs/hook", "usr/share/initramfs-tools/hooks/snaproot", 0o755),
+    ("contrib/initramfs/snaproot-etc.sh", f"{SCRIPTS}/local-bottom/snaproot", 0o755),
+    ("contrib/initramfs/*.sh", "usr/lib/dracut/modules.d/91snaproot/", 0o755),
 )
 # Enabled by the package itself, in every root that has it: an interrupted deployment is finished
 # by whatever is booted, the original root too, which nobody else may write to.

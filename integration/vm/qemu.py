@@ -30,6 +30,9 @@ class Hardware:
     kernel: Path | None = None  # booted by the firmware itself, with `initrd` and `append`
     initrd: Path | None = None
     append: str = ""
+    bios: bool = False  # SeaBIOS, which hands over a kernel sooner; it has no variables
+    nvme: bool = False  # its disk: Debian's cloud kernel finds it without an initramfs
+    disks: tuple[Path, ...] = ()  # more of them: /dev/disk/by-id/virtio-STEM
 
     def firmware(self) -> tuple[Path, Path]:
         """Return OVMF's code, and the variables that it comes with."""
@@ -117,14 +120,13 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 
 def argv(disk: Path, variables: Path, hardware: Hardware, far: dict[str, int]) -> list[str]:
     """Say what QEMU is to be. No flush reaches the host's disk: a killed process loses none."""
-    code, _ = hardware.firmware()
     return [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
         *("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,la57=off"),
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory), *_board(hardware)),
-        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
-        *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
-        *("-blockdev", json.dumps(_drive(disk)), "-device", "virtio-blk-pci,drive=disk"),
+        *_firmware(variables, hardware),
+        *_disk(disk, "disk", "nvme,serial=disk" if hardware.nvme else "virtio-blk-pci"),
+        *(word for more in hardware.disks for word in _another(more)),
         *("-chardev", f"socket,id=serial,fd={far['serial']}", "-serial", "chardev:serial"),
         *("-chardev", f"socket,id=agent,fd={far['agent']}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={PORT}", "-device", "virtio-rng-pci"),
@@ -134,12 +136,31 @@ def argv(disk: Path, variables: Path, hardware: Hardware, far: dict[str, int]) -
     ]
 
 
-def _drive(disk: Path) -> dict[str, object]:
+def _firmware(variables: Path, hardware: Hardware) -> Sequence[str]:
+    if hardware.bios:
+        return ()
+    code, _ = hardware.firmware()
+    return (
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+    )
+
+
+def _another(disk: Path) -> Sequence[str]:
+    return _disk(disk, f"more-{disk.stem}", f"virtio-blk-pci,serial={disk.stem}")
+
+
+def _disk(disk: Path, name: str, device: str) -> Sequence[str]:
+    node = json.dumps(_drive(disk, name))
+    return ("-blockdev", node, "-device", f"{device},drive={name}")
+
+
+def _drive(disk: Path, name: str) -> dict[str, object]:
     kind = "qcow2" if disk.suffix == ".qcow2" else "raw"
     file = {"driver": "file", "filename": str(disk)}
     cache = {"direct": False, "no-flush": True}
     return {
-        **{"driver": kind, "node-name": "disk", "file": file, "cache": cache},
+        **{"driver": kind, "node-name": name, "file": file, "cache": cache},
         **{"discard": "unmap", "detect-zeroes": "unmap"},
     }
 

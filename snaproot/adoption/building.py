@@ -12,12 +12,12 @@ from snaproot.adoption.decisions import AreaPlan, How
 from snaproot.adoption.facts import Found
 from snaproot.adoption.grounds import PARTIAL, Grounds, remove_file
 from snaproot.adoption.roots import shown
-from snaproot.adoption.shape import SwapMove
+from snaproot.adoption.shape import AdoptionPlan, SwapMove
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import inside
+from snaproot.adoption.volumes import Ground
 from snaproot.areas import Kind
 from snaproot.errors import SnaprootError
-from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.cloning import copy_attributes
 from snaproot.filesystem.layout import SNAPROOT, Layout
 from snaproot.run import run
@@ -43,7 +43,7 @@ class Builder(Grounds):
         yield "gather what moves out of the root", self.seed
         for area in plan.areas:
             yield f"area for {area.area.mount}", partial(self._make_area, area)
-        yield "make /etc a subvolume", self._make_etc
+        yield "make /etc a volume of its own", self._make_etc
         if not plan.live:
             yield "re-attach nested subvolumes", self.reattach
         yield "make mount points", self._make_mount_points
@@ -57,9 +57,9 @@ class Builder(Grounds):
         yield "drop what is left over", self._drop_left_over
 
     def _snapshot_root(self) -> None:
-        """Snapshot the root; what that leaves of nested subvolumes become plain directories."""
+        """Branch the root; what that leaves of nested subvolumes become plain directories."""
         self.layout.home(self.plan.id).mkdir(mode=0o700)
-        binding.snapshot(self.original, self.root)
+        self.ground.branch(self.original, self.root)
         if self.plan.root == "":
             if not self.plan.live:
                 self._keep_original()
@@ -75,7 +75,7 @@ class Builder(Grounds):
         the snapshot has none.
         """
         original = self.layout.root(self.plan.original)
-        binding.snapshot(self.original, original)
+        self.ground.branch(self.original, original)
         carving.remove(original / PARTIAL)
         for move in self.plan.swap:
             remove_file(original / move.path.lstrip("/"))
@@ -85,7 +85,7 @@ class Builder(Grounds):
             self.fill(plan)
         elif (plan.how is How.EMPTY or self._holds_state(plan)) and not self._is_used(plan):
             self.drop(plan)
-            self.fill(plan)
+            self.fill(plan, passing=plan.how is not How.EMPTY)
         mount_point = self.prepared(plan.area.mount)
         if mount_point is not None and self.holder(plan.area.mount) is None:
             carving.empty(mount_point)
@@ -101,10 +101,9 @@ class Builder(Grounds):
     def _make_etc(self) -> None:
         etc = self.layout.etc(self.plan.id)
         carving.remove(etc)
-        binding.snapshot(self.seed_place, etc)
-        carving.move_up(etc, "etc")
+        self.ground.carve(self.seed_place, "etc", etc)
         if self.plan.live:  # what is edited from now on is named before it is left
-            binding.snapshot(etc, self.layout.etc_parent(self.plan.id), read_only=True)
+            self.ground.keep_etc(self.layout, self.plan.id)
 
     def _make_mount_points(self) -> None:
         for point in self.plan.mount_points:
@@ -187,23 +186,16 @@ class Builder(Grounds):
         run(["mkswap", "--uuid", str(uuid.uuid4()), str(place)])
 
     def _drop_left_over(self) -> None:
-        self.drop_seed()
         for plan in self.plan.areas if self.plan.live else ():
             if plan.how is not How.EMPTY:
                 self.drop(plan)
+        self.drop_seed()
 
 
-def lay_out(layout: Layout, *, ids: tuple[str, ...]) -> None:
-    """Make the empty tree; only root may go in, as old programs may be set-user-id."""
-    layout.top.mkdir(mode=0o700)
-    binding.create(layout.snaproot)
-    layout.snaproot.chmod(0o700)
-    for directory in (layout.environments, layout.areas, layout.record, layout.log, layout.trash):
-        directory.mkdir(mode=0o700)
-    for subvolume in (layout.loader, layout.cache):
-        binding.create(subvolume)
-    for id in ids:
-        layout.home(id).mkdir(mode=0o700)
+def lay_out(plan: AdoptionPlan, ground: Ground, layout: Layout) -> None:
+    """Make the tree, with the original's place in it, still empty."""
+    ground.lay_out(layout, plan.root)
+    layout.home(plan.original).mkdir(mode=0o700)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """What an adoption does and what it means, in sentences. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from snaproot.adoption import sysimage
 from snaproot.adoption.decisions import AreaPlan, How, Nested, Places, Policy
@@ -10,6 +11,7 @@ from snaproot.adoption.shape import AdoptionPlan, SwapMove
 from snaproot.bootloader import HOME
 
 _MIB = 1 << 20
+_TABLE = ("areas by path, no subvolume for /", "areas by dataset, no line for /")
 
 
 def findings(layout: Layout, places: Places, swap: Sequence[SwapMove]) -> Iterable[str]:
@@ -77,10 +79,11 @@ def steps(made: AdoptionPlan) -> Iterator[str]:
         yield f"Mark {root} as writable: it stays as it is, and nothing is made of it yet."
         return
     name = "a boot environment" if made.live else f"the boot environment {made.id}"
-    yield f"Snapshot {root} as {name}; {root} itself stays untouched."
+    made_as = "Clone" if made.pool else "Snapshot"
+    yield f"{made_as} {root} as {name}; {root} itself stays untouched."
     if made.root == "" and not made.live:
         yield f"Keep a second snapshot of the top level as the boot environment {made.original}."
-    yield "Make its /etc a subvolume of its own."
+    yield f"Make its /etc a {'dataset' if made.pool else 'subvolume'} of its own."
     if not made.live:
         yield from _area_steps(made)
     if made.boot:
@@ -92,7 +95,7 @@ def steps(made: AdoptionPlan) -> Iterator[str]:
     yield from (
         f"Make the swap file {move.home} anew, {move.size // _MIB} MiB." for move in made.swap
     )
-    yield "Write its /etc/fstab: areas by path, no subvolume for /, every other line kept."
+    yield f"Write its /etc/fstab: {_TABLE[made.pool != '']}, every other line kept."
     yield from (f"Mask {unit}: it would write to a sealed root." for unit in made.masked)
     yield from _last_steps(made)
 
@@ -106,21 +109,22 @@ def _last_steps(made: AdoptionPlan) -> Iterator[str]:
         return
     yield f"Seal {made.id}, and declare {made.original} ({shown(made.root)}) as the original."
     if not made.esp:
-        yield f"Make {made.id} the default subvolume, last."
+        yield f"Make {made.id} {_pointer(made.pool)}, last."
         return
-    yield f"Make {made.id} the default subvolume."
+    yield f"Make {made.id} {_pointer(made.pool)}."
     yield from _loader_steps(made)
 
 
 def _area_steps(made: AdoptionPlan) -> Iterator[str]:
-    yield from (_area_step(plan) for plan in made.areas)
+    step = partial(_area_copied, made.pool) if made.pool else _area_step
+    yield from (step(plan) for plan in made.areas)
     yield from (_nested_step(n) for n in made.nested if n.policy is not Policy.AREA)
 
 
 def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
     """Say what an interrupted adoption still does, in order."""
     if unfinished:
-        yield f"Finish an interrupted adoption: make {unfinished} the default subvolume."
+        yield f"Finish an interrupted adoption: make {unfinished} {_pointer(made.pool)}."
     if made.esp:
         yield from _loader_steps(made)
 
@@ -142,6 +146,23 @@ def _area_step(plan: AreaPlan) -> str:
             return f"Make {area.subvolume}, empty, for {area.mount}."
         case How.STAYS:
             return f"Declare {area.subvolume}, which stays where it is, for {area.mount}."
+
+
+def _area_copied(pool: str, plan: AreaPlan) -> str:
+    """Say how an area is made on ZFS, where a clone would keep the original for ever."""
+    area = plan.area
+    name = area.subvolume.replace("@", f"{pool}/", 1)
+    match plan.how:
+        case How.CARVED | How.SNAPSHOT:
+            return f"Copy {area.mount} into the dataset {name}."
+        case How.EMPTY:
+            return f"Make the dataset {name}, empty, for {area.mount}."
+        case How.STAYS:
+            return f"Declare {name}, which stays where it is, for {area.mount}."
+
+
+def _pointer(pool: str) -> str:
+    return f"bootfs of {pool}" if pool else "the default subvolume"
 
 
 def _nested_step(nested: Nested) -> str:

@@ -16,15 +16,14 @@ from pathlib import Path
 from snaproot import areas, durable, kernels
 from snaproot.adoption import loading
 from snaproot.adoption import note as notes
+from snaproot.adoption.backends import adopting
 from snaproot.adoption.building import Builder, Step, lay_out
 from snaproot.adoption.grounds import PARTIAL
 from snaproot.adoption.note import Note
 from snaproot.adoption.shape import AdoptionPlan
+from snaproot.adoption.volumes import Ground
 from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Busy, SnaprootError
-from snaproot.filesystem.btrfs import binding, sealing, trash
-from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.btrfs.listing import SUBVOLUME
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
@@ -40,11 +39,12 @@ def execute(plan: AdoptionPlan, top: Path, report: Report) -> None:
     Raises SnaprootError where a step fails: the original is then still the default, and what was
     built is gone. May be repeated after a cut at any point.
     """
-    with alone(top):
+    ground = adopting(top)
+    with alone(ground):
         if not plan.resumes:
-            clear(top)
-            _build(plan, top, report)
-        _finish(plan, top, report)
+            clear(ground, top)
+            _build(plan, ground, top, report)
+        _finish(plan, ground, top, report)
 
 
 def findings(top: Path) -> list[str]:
@@ -56,18 +56,18 @@ def findings(top: Path) -> list[str]:
     return [*note.findings] if note else []
 
 
-def _build(plan: AdoptionPlan, top: Path, report: Report) -> None:
+def _build(plan: AdoptionPlan, ground: Ground, top: Path, report: Report) -> None:
     layout = Layout(top / PARTIAL)
     try:
-        take([("lay out", partial(lay_out, layout, ids=(plan.original,)))], report)
-        take(Builder(plan, top, layout).steps(), report)
+        take([("lay out", partial(lay_out, plan, ground, layout))], report)
+        take(Builder(plan, ground, layout).steps(), report)
         report(f"seal {plan.id}")
-        _declare(plan, layout, top)
+        _declare(plan, ground, layout)
         report("put it in place")
         with translated("put it in place"):
-            put_in_place(layout, top)
+            put_in_place(ground, layout, top)
     except SnaprootError as error:
-        clear(top)
+        clear(ground, top)
         raise SnaprootError(
             f"{error}; it was not adopted, and the original is still the default", hint=error.hint
         ) from error
@@ -81,15 +81,16 @@ def take(steps: Iterable[Step], report: Report) -> None:
             step()
 
 
-def _declare(plan: AdoptionPlan, layout: Layout, top: Path) -> None:
+def _declare(plan: AdoptionPlan, ground: Ground, layout: Layout) -> None:
     """Write what makes the tree an adopted system: metadata, areas, record; seal the BE."""
     now = datetime.now(UTC).replace(microsecond=0)
     listed = areas.render(plan.declared).encode()
     durable.write(layout.record / areas.NAME, listed, mode=0o644)
-    sealing.describe(layout, original(plan, now))
-    sealing.seal(layout, replace(adopted(plan, layout), standing=Standing.PROVEN))
+    ground.declare(layout, original(plan, now), plan.root, runs=False)
+    proven = replace(adopted(plan, layout), standing=Standing.PROVEN)
+    ground.filesystem(layout).seal(proven)
     Records(layout.record).save(Record(base=plan.id))
-    notes.save(layout, note(plan, top, unfinished=plan.id))
+    notes.save(layout, note(plan, ground, unfinished=plan.id))
 
 
 def original(plan: AdoptionPlan, now: datetime) -> Environment:
@@ -100,7 +101,6 @@ def original(plan: AdoptionPlan, now: datetime) -> Environment:
         created=now,
         kernel=plan.kernel,
         standing=Standing.ORIGINAL,
-        extra={SUBVOLUME: plan.root} if plan.root else {},
     )
 
 
@@ -119,54 +119,52 @@ def adopted(plan: AdoptionPlan, layout: Layout) -> Environment:
     )
 
 
-def note(plan: AdoptionPlan, top: Path, *, unfinished: str = "") -> Note:
+def note(plan: AdoptionPlan, ground: Ground, *, unfinished: str = "") -> Note:
     """Say what is to be remembered."""
     return Note(
         id=plan.id,
         unfinished=unfinished,
         root=plan.root,
         os=plan.os,
-        default=binding.default_id(top),
+        default=ground.pointer(),
         findings=plan.findings,
         masked=plan.masked,
     )
 
 
-def put_in_place(layout: Layout, top: Path) -> None:
+def put_in_place(ground: Ground, layout: Layout, top: Path) -> None:
     """Rename the complete tree into sight, durable before and after."""
-    binding.sync(top)
-    layout.snaproot.rename(Layout(top).snaproot)
-    binding.sync(top)
+    ground.put_in_place(layout, top)
 
 
-def _finish(plan: AdoptionPlan, top: Path, report: Report) -> None:
+def _finish(plan: AdoptionPlan, ground: Ground, top: Path, report: Report) -> None:
     """Move the default, unless deployments have gone on from here already."""
     layout = Layout(top)
-    report(f"make {plan.id} the default subvolume")
+    report(f"make {plan.id} {'bootfs' if plan.pool else 'the default subvolume'}")
     if Records(layout.record).load() == Record(base=plan.id):
-        Btrfs(layout, None).set_default(plan.id)
+        ground.filesystem(layout).set_default(plan.id)
     if plan.esp:
         report("set up the boot loader")
         with durable.locked(layout.record / "lock", "snaproot init"):
-            loading.set_up(plan, layout)
+            loading.set_up(plan, ground.filesystem(layout), layout)
     report("tidy up")
-    clear(top)
+    clear(ground, top)
     report("remember that it is adopted")
     left = notes.load(layout)
     if left is not None:
         notes.save(layout, replace(left, unfinished=""))
-    binding.sync(top)
+    ground.sync()
 
 
-def clear(top: Path) -> None:
+def clear(ground: Ground, top: Path) -> None:
     """Remove what a cut left of a tree being built; it is never anything else's."""
-    trash.raze(top, top / PARTIAL)
+    ground.remove(top / PARTIAL)
 
 
 @contextmanager
-def alone(top: Path) -> Iterator[None]:
+def alone(ground: Ground) -> Iterator[None]:
     """Let one adoption work on a filesystem at a time; there is no record yet to lock."""
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(ground.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

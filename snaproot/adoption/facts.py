@@ -18,7 +18,10 @@ class Found(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subvolume:
-    """One subvolume; `path` is from the top level, "" for the top level itself."""
+    """One subvolume; `path` is from the top level, "" for the top level itself.
+
+    On ZFS a dataset that may be a root, by its whole name.
+    """
 
     id: int
     path: str
@@ -36,11 +39,16 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One subvolume of this filesystem that the root's fstab mounts, by its line there."""
+    """One subvolume of this filesystem that the root's fstab mounts, by its line there.
+
+    On ZFS a dataset; `line` is 0 where none names it, and it is mounted `by_itself` by zfs-mount(8)
+    or by the initramfs, as a child of the original root.
+    """
 
     line: int
     point: str
     subvolume: str
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,46 @@ class Adopted:
     pending: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One filesystem of a ZFS pool; `mountpoint` as the machine itself sees it.
+
+    `key` is the dataset whose encryption key it has, if it is encrypted, `locked` without it.
+    """
+
+    name: str
+    mountpoint: str
+    canmount: str = "on"
+    key: str = ""
+    locked: bool = False
+
+    @property
+    def mounts_itself(self) -> bool:
+        return self.canmount == "on" and self.mountpoint.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One ZFS pool, by its name; `elsewhere` are the mount points of other pools' datasets."""
+
+    name: str
+    datasets: tuple[Dataset, ...]
+    bootfs: str = ""
+    health: str = "ONLINE"
+    readonly: bool = False
+    elsewhere: tuple[str, ...] = ()
+
+    def dataset(self, name: str) -> Dataset | None:
+        """Find a dataset by its whole name."""
+        return next((one for one in self.datasets if one.name == name), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """One Btrfs, read but not touched; sizes in bytes.
+    """One Btrfs, or one ZFS pool, read but not touched; sizes in bytes.
+
+    `sizes` tells of places what copying them would take, where that is how areas are made; `lacks`
+    what the root's initramfs has not, without which none mounts a boot environment on ZFS.
 
     `places` is keyed by absolute path as the booted root would see it; `loader_names` are the
     files of the boot loader that name the root's subvolume, `units` those of systemd's that would
@@ -116,6 +161,9 @@ class Survey:
     booted: int | None = None
     installed: bool = False
     adopted: Adopted | None = None
+    pool: Pool | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
     def place(self, path: str) -> Place:
         """Say what is at a path; what was not looked at counts as missing."""

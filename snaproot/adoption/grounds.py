@@ -12,8 +12,8 @@ from snaproot.adoption.facts import Found, is_within
 from snaproot.adoption.shape import AdoptionPlan
 from snaproot.adoption.sysimage import DPKG, SINGLE_FILES, StateLink
 from snaproot.adoption.view import found_at, inside
+from snaproot.adoption.volumes import Ground
 from snaproot.areas import Kind
-from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.cloning import copy_attributes
 from snaproot.filesystem.layout import SNAPROOT, Layout
 
@@ -22,13 +22,13 @@ PARTIAL = f"{SNAPROOT}.partial"
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """One plan and where it is carried out: `top` is the filesystem's, `layout` holds the new.
+    """One plan and where it is carried out: `ground` is the filesystem, `layout` holds the new.
 
     `aside`: areas are made where no fstab(5) finds them, until all of them are complete.
     """
 
     plan: AdoptionPlan
-    top: Path
+    ground: Ground
     layout: Layout
     aside: bool = False
 
@@ -38,7 +38,7 @@ class Grounds:
 
     @property
     def original(self) -> Path:
-        return self.top / self.plan.root
+        return self.ground.place(self.plan.root)
 
     @property
     def areas(self) -> Path:
@@ -47,62 +47,59 @@ class Grounds:
     # -- areas -----------------------------------------------------------------------------------
 
     def seed(self) -> None:
-        """Prune one snapshot to what becomes subvolumes, so that each of them is quickly made."""
+        """Keep what becomes volumes as it is now."""
         self.drop_seed()
-        binding.snapshot(self.original, self.seed_place)
         carved = {plan.inner for plan in self.plan.areas if plan.how is How.CARVED}
-        carving.prune(self.seed_place, {*carved, "etc"})
+        self.ground.gather(self.original, self.seed_place, {*carved, "etc"})
 
     def drop_seed(self) -> None:
-        """Delete that snapshot; a cut may have left one."""
-        if binding.is_subvolume(self.seed_place):
-            binding.delete(self.seed_place)
+        """Let go of it; a cut may have left one."""
+        self.ground.remove(self.seed_place)
 
     def is_made(self, plan: AreaPlan) -> bool:
-        """Tell whether an area has a subvolume of ours."""
-        return plan.how is not How.STAYS and binding.is_subvolume(self.area_place(plan))
+        """Tell whether an area has a volume of ours."""
+        return plan.how is not How.STAYS and self.ground.is_volume(self.area_place(plan))
 
     def drop(self, plan: AreaPlan) -> None:
-        """Delete an area's subvolume that nobody uses yet, and what is nested in it."""
+        """Remove an area's volume that nobody uses yet, and what is nested in it."""
         if self.is_made(plan):
-            trash.raze(self.layout.top, self.area_place(plan))
+            self.ground.remove(self.area_place(plan))
 
-    def fill(self, plan: AreaPlan) -> None:
-        """Make an area's subvolume, with its content."""
+    def fill(self, plan: AreaPlan, *, passing: bool = False) -> None:
+        """Make an area's volume, with its content; a `passing` one does not stay."""
         if plan.how is How.STAYS:
             return
         place = self.area_place(plan)
-        self._fill(plan, place)
+        self._fill(plan, place, passing=passing)
         if plan.area.kind is Kind.SWAP:
             carving.set_flags(place, carving.flags(place) | carving.NO_COW)
 
-    def _fill(self, plan: AreaPlan, place: Path) -> None:
+    def _fill(self, plan: AreaPlan, place: Path, *, passing: bool) -> None:
         match plan.how:
             case How.CARVED:
-                binding.snapshot(self.seed_place, place)
-                carving.move_up(place, plan.inner)
+                self.ground.carve(self.seed_place, plan.inner, place, passing=passing)
                 self.replace_placeholders(place, f"{plan.source}/{plan.inner}".strip("/"))
             case How.SNAPSHOT:
-                binding.snapshot(self.top / plan.source, place)
+                self.ground.copy(self.ground.place(plan.source), place, passing=passing)
                 self.replace_placeholders(place, plan.source)
             case _:
-                binding.create(place)
+                self.ground.create(place)
                 user, _, group = plan.area.owner.partition(":")
                 os.chown(place, int(user), int(group))
                 place.chmod(int(plan.area.mode, 8))
 
     def reattach(self) -> None:
-        """Snapshot nested subvolumes to where they were; the sealed ones are sealed again last."""
+        """Copy nested volumes to where they were; the sealed ones are sealed again last."""
         wanted = [n for n in self.plan.nested if n.policy is Policy.REATTACHED]
-        attached = [n for n in wanted if binding.is_subvolume(self.top / n.subvolume)]
+        attached = [n for n in wanted if self.ground.is_volume(self.ground.place(n.subvolume))]
         for nested in attached:
             place = self._place_of(nested)
             place.rmdir()
-            binding.snapshot(self.top / nested.subvolume, place)
+            self.ground.copy(self.ground.place(nested.subvolume), place)
             self.replace_placeholders(place, nested.subvolume)
         for nested in reversed(attached):
             if nested.readonly:
-                binding.set_read_only(self._place_of(nested), read_only=True)
+                self.ground.seal(self._place_of(nested))
 
     def link(self, link: StateLink) -> None:
         """Put a link to the root's package state into an area, in place of what was there."""
@@ -167,7 +164,7 @@ class Grounds:
             if carving.is_placeholder(hole):
                 hole.rmdir()
                 hole.mkdir(mode=0o755)
-                copy_attributes(self.top / nested, hole)
+                copy_attributes(self.ground.place(nested), hole)
 
     def _below(self, source: str) -> Iterator[str]:
         known = {nested.subvolume for nested in self.plan.nested}

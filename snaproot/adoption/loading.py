@@ -9,7 +9,7 @@ from snaproot.booting import bootable
 from snaproot.bootloader import HOME, settings, stub
 from snaproot.bootloader.grub import Grub
 from snaproot.errors import Refused
-from snaproot.filesystem.btrfs.backend import Btrfs
+from snaproot.filesystem import Filesystem
 from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
 from snaproot.loaders import Loader
@@ -30,13 +30,13 @@ def check(esp: Path, original: Path) -> None:
     _device(_text(Inside(original), "/etc/fstab"), esp)
 
 
-def set_up(plan: AdoptionPlan, layout: Layout) -> None:
+def set_up(plan: AdoptionPlan, filesystem: Filesystem, layout: Layout) -> None:
     """Write the home, then what hands over to it, then remember which loader it is.
 
     Raises Refused where the ESP has no GRUB that could hand over, SnaprootError where it cannot be
     written. May be repeated after a cut at any point.
     """
-    filesystem, esp, base = Btrfs(layout, None), Path(plan.esp), _base(layout)
+    esp, base = Path(plan.esp), _base(layout)
     original = any(one.id == ORIGINAL for one in filesystem.environments())
     # Once it is gone, the base has its menu as it was when it was adopted.
     said = _settings(Inside(filesystem.place(ORIGINAL if original else base).root))

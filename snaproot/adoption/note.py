@@ -38,8 +38,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One adoption; `id` is the boot environment that it made, `default` the old default's number.
+    """One adoption; `id` is the boot environment that it made.
 
+    `default` is what the filesystem's pointer named: a subvolume's number, or a dataset.
     `masked` are units of systemd's that had not been masked before.
     `unfinished` names a BE that is still to be made the default. `shared` is None once all areas
     are subvolumes of ours. `writable`: the original is to stay what it is, for its own tools.
@@ -48,7 +49,7 @@ class Note:
     id: str
     root: str
     os: str
-    default: int
+    default: int | str
     findings: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     unfinished: str = ""
@@ -131,7 +132,7 @@ def _parsed(data: Mapping[str, Any]) -> Note:
         id=str(data["id"]),
         root=str(data["root"]),
         os=str(data["os"]),
-        default=int(data["default"]),
+        default=_pointed(data["default"]),
         findings=tuple(map(str, data["findings"])),
         masked=tuple(map(str, data.get("masked", ()))),
         unfinished=str(data["unfinished"]),
@@ -139,6 +140,12 @@ def _parsed(data: Mapping[str, Any]) -> Note:
         shared=None if shared is None else _shared(shared),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
     )
+
+
+def _pointed(found: object) -> int | str:
+    if not isinstance(found, int | str):
+        raise TypeError("default")
+    return found
 
 
 def _shared(data: Mapping[str, Any]) -> Shared:

@@ -48,7 +48,9 @@ class Layout:
     def is_foreign(self, point: str) -> bool:
         """Tell whether another filesystem is mounted at a place."""
         here = {mount.line for mount in self.mounts}
-        return any(e.file.rstrip("/") == point and e.line not in here for e in self.entries)
+        pool = self.survey.pool
+        listed = any(e.file.rstrip("/") == point and e.line not in here for e in self.entries)
+        return listed or (pool is not None and point in pool.elsewhere)
 
     def nested_at(self, point: str) -> Subvolume | None:
         return self.survey.by_path(joined(self.root.subvolume.path, point.lstrip("/")))
@@ -86,11 +88,16 @@ def _check_mounts(layout: Layout) -> None:
                 hint="the boot environment holds it: move its content into the root first",
             )
     for mount in layout.mounts:
+        if mount.line == 0 and mount.point in _WHOLE:
+            raise Refused(
+                f"{mount.subvolume}: {mount.point} is a dataset of its own; nothing was changed",
+                hint="the boot environment holds it: move its content into the root first",
+            )
         _check_state(layout, mount.point, mount.subvolume)
     if layout.is_foreign("/var"):
         raise Refused(
             "/var is on another filesystem; nothing was changed",
-            hint="it holds the package database: move it onto the root's Btrfs first",
+            hint="it holds the package database: move it onto the root's filesystem first",
         )
 
 
@@ -135,13 +142,18 @@ def _may_be_area(layout: Layout, mount: Mount) -> bool:
     if any(map(path.is_relative_to, _PASSING)) or mount.point == "/boot":
         return False
     mine = layout.root.subvolume.path
-    return not (mount.subvolume in {"", mine} or is_tool(mount.point) or is_tool(mount.subvolume))
+    pool = layout.survey.pool
+    whole = pool.name if pool else ""
+    return not (
+        mount.subvolume in {whole, mine} or is_tool(mount.point) or is_tool(mount.subvolume)
+    )
 
 
 def _separate(layout: Layout, mount: Mount) -> AreaPlan:
     """Let a subvolume stay, unless the BE has to have one that differs from the original's."""
     area = _area(layout, mount.point)
     if _is_snapshotted(layout, mount):
+        _check_own(mount)
         how = How.EMPTY if area.kind is Kind.SWAP else How.SNAPSHOT
         return AreaPlan(area, how, mount.subvolume)
     return AreaPlan(replace(area, subvolume=mount.subvolume), How.STAYS, mount.subvolume)
@@ -149,7 +161,7 @@ def _separate(layout: Layout, mount: Mount) -> AreaPlan:
 
 def _is_snapshotted(layout: Layout, mount: Mount) -> bool:
     """Say whether a mounted subvolume is the original's own: in it, or with package state."""
-    root = layout.root.subvolume.path
+    root = "" if layout.survey.pool else layout.root.subvolume.path
     inside = root != "" and is_within(mount.subvolume, root)
     point = PurePosixPath(mount.point)
     return (
@@ -161,6 +173,17 @@ def _is_snapshotted(layout: Layout, mount: Mount) -> bool:
             for path in layout.state
         )
     )
+
+
+def _check_own(mount: Mount) -> None:
+    """Refuse a dataset that would be mounted in the BE too, over its own."""
+    if mount.by_itself:
+        raise Refused(
+            f"{mount.subvolume} mounts itself at {mount.point}, where the boot environment has to "
+            "have what fits it; nothing was changed",
+            hint=f"give it the line {mount.subvolume} {mount.point} zfs defaults 0 0 in /etc/fstab "
+            f"and no mount point: zfs set -u mountpoint=legacy {mount.subvolume}",
+        )
 
 
 def _area(layout: Layout, point: str) -> Area:

@@ -1,4 +1,4 @@
-"""What adopting one Btrfs will do, decided from a survey. Pure.
+"""What adopting one Btrfs or one ZFS pool will do, decided from a survey. Pure.
 
 The original root is never written to: it becomes a BE of standing *original* where it is, and the
 adopted BE is made beside it.
@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from snaproot import areas, fstab
-from snaproot.adoption import describe, sysimage, table
+from snaproot.adoption import describe, pools, sysimage, table
 from snaproot.adoption.decisions import How, Places, Policy
 from snaproot.adoption.facts import Adopted, Found, Root, Survey
 from snaproot.adoption.places import SWAP, Layout, decided
 from snaproot.adoption.roots import chosen
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan, SwapMove
-from snaproot.adoption.sysimage import StateLink
+from snaproot.adoption.sysimage import Setting, StateLink
+from snaproot.adoption.table import Table
 from snaproot.areas import Kind
 from snaproot.environment import ID
 from snaproot.errors import NothingToDo, Refused
@@ -34,35 +35,56 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
     if not ID.fullmatch(id) or id == ORIGINAL:
         raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
     if survey.adopted is not None:
-        return _after(survey.adopted, survey.esp)
+        return _after(survey.adopted, survey)
     _check_devices(survey)
     _check_running(survey)
-    root = chosen(survey.roots, survey.subvolumes, survey.default, survey.booted)
-    here = table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
+    _check_initramfs(survey)
+    root = root_of(survey)
+    here = seen(survey, root)
     entries = table.parsed(root)
-    table.check(entries, here)
+    here.check(entries)
     layout = _layout(survey, root, entries, here)
     made = replace(_made(layout, here, id), writable=writable)
     _check_space(made, survey)
     return replace(made, steps=tuple(describe.steps(made)))
 
 
-def _after(adopted: Adopted, esp: str) -> AdoptionPlan:
+def root_of(survey: Survey) -> Root:
+    """Name the root. Raises Refused where there is none, or none that can be looked into."""
+    pool = survey.pool
+    if pool is not None and not survey.roots:
+        pools.check_keys(pool, "")
+    name = pool.name if pool else ""
+    root = chosen(survey.roots, survey.subvolumes, survey.default, survey.booted, pool=name)
+    if pool is not None:
+        pools.check_keys(pool, root.subvolume.path)
+    return root
+
+
+def seen(survey: Survey, root: Root) -> Table:
+    """Say what fstab(5) means on this filesystem."""
+    if survey.pool is not None:
+        return pools.PoolTable(survey.pool, root.subvolume.path)
+    return table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
+
+
+def _after(adopted: Adopted, survey: Survey) -> AdoptionPlan:
     """Finish an adoption that was cut, or set up its boot loader, where there is one or not."""
     if adopted.untaken and adopted.pending:
         raise Refused(
             f"{adopted.pending} is being adopted already; nothing was changed",
             hint="reboot to try it, or give it up with snaproot abandon",
         )
-    if not (adopted.unfinished or esp):
+    if not (adopted.unfinished or survey.esp):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
-    made = AdoptionPlan(id=adopted.unfinished or adopted.first, resumes=True, esp=esp)
+    id, pool = adopted.unfinished or adopted.first, survey.pool.name if survey.pool else ""
+    made = AdoptionPlan(id=id, pool=pool, resumes=True, esp=survey.esp)
     return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 
-def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: table.Filesystem) -> Layout:
+def _layout(survey: Survey, root: Root, entries: Sequence[Entry], here: Table) -> Layout:
     state = frozenset(link.path for link in _links(survey))
-    return Layout(survey, root, entries, table.mounts(entries, here), state)
+    return Layout(survey, root, entries, here.mounts(entries), state)
 
 
 def _links(survey: Survey) -> tuple[StateLink, ...]:
@@ -72,22 +94,21 @@ def _links(survey: Survey) -> tuple[StateLink, ...]:
     )
 
 
-def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
+def _made(layout: Layout, here: Table, id: str) -> AdoptionPlan:
     survey, places = layout.survey, decided(layout)
     _check_swap(survey, places, layout.root.subvolume.path)
     swap = tuple(_swap_moves(layout, places))
     boot = _boot(layout)
     return AdoptionPlan(
         id=id,
+        pool=survey.pool.name if survey.pool else "",
         root=layout.root.subvolume.path,
         os=layout.root.os,
         kernel=survey.kernel,
         areas=places.areas,
         nested=places.nested,
         links=_links(survey),
-        settings=sysimage.settings(
-            lambda path: survey.place(path).found is Found.DIRECTORY, survey.pacman_conf
-        ),
+        settings=tuple(_settings(layout, places)),
         swap=swap,
         boot=boot,
         mount_points=_mount_points(layout, places),
@@ -95,12 +116,25 @@ def _made(layout: Layout, here: table.Filesystem, id: str) -> AdoptionPlan:
         masked=survey.units,
         esp=survey.esp,
         findings=(*places.findings, *describe.findings(layout, places, swap)),
-        needed=_needed(survey, swap, boot),
+        needed=_needed(survey, places, swap, boot),
         live=survey.booted is not None,
     )
 
 
+def _settings(layout: Layout, places: Places) -> Iterator[Setting]:
+    survey = layout.survey
+    yield from sysimage.settings(
+        lambda path: survey.place(path).found is Found.DIRECTORY, survey.pacman_conf
+    )
+    ours = [plan.area.mount for plan in places.areas if plan.how is not How.STAYS]
+    order = pools.ordering(layout.mounts, ours)
+    if order:
+        yield Setting(pools.ORDER, order)
+
+
 def _check_devices(survey: Survey) -> None:
+    if survey.pool is not None:
+        pools.check(survey.pool)
     if survey.missing_devices:
         raise Refused(
             f"{survey.missing_devices} of {survey.devices} devices of this Btrfs are missing; "
@@ -126,6 +160,17 @@ def _check_running(survey: Survey) -> None:
         )
 
 
+def _check_initramfs(survey: Survey) -> None:
+    """Refuse a root whose copy would not come up: on ZFS its /etc is a dataset of its own."""
+    if survey.lacks:
+        raise Refused(
+            f"the initramfs of Linux {survey.kernel} lacks {', '.join(survey.lacks)}, without "
+            "which no boot environment on ZFS is mounted; nothing was changed",
+            hint="install zfs-initramfs (or zfs-dracut) and snaproot in it, then update-initramfs "
+            "-u (or dracut -f)",
+        )
+
+
 def _check_swap(survey: Survey, places: Places, root: str) -> None:
     """Refuse what the kernel would: a snapshot of a subvolume with an active swap file."""
     copied = {root, *(plan.source for plan in places.areas if plan.how is How.SNAPSHOT)}
@@ -148,16 +193,20 @@ def _check_space(made: AdoptionPlan, survey: Survey) -> None:
         )
 
 
-def _needed(survey: Survey, swap: Sequence[SwapMove], boot: str) -> int:
-    """Count what is written anew: swap files, `/boot`, and metadata of pruned snapshots."""
+def _needed(survey: Survey, places: Places, swap: Sequence[SwapMove], boot: str) -> int:
+    """Count what is written anew: swap files, `/boot`, what is copied, pruned snapshots."""
     pruned = min(2 * survey.metadata, _METADATA_AT_MOST)
-    return sum(move.size for move in swap) + (survey.boot_size if boot else 0) + pruned + _RESERVE
+    copied = [plan.area.mount for plan in places.areas if plan.how in {How.CARVED, How.SNAPSHOT}]
+    anew = sum(survey.sizes.get(place, 0) for place in (*copied, "/etc"))
+    moved = sum(move.size for move in swap) + (survey.boot_size if boot else 0)
+    return moved + anew + pruned + _RESERVE
 
 
 def _boot(layout: Layout) -> str:
     """Name the directory whose content becomes the BE's `/boot`; "" if it is in the root."""
     mounted = any(entry.file.rstrip("/") == "/boot" for entry in layout.entries)
     separate = mounted or layout.nested_at("/boot") is not None
+    _check_boot(layout, mounted=mounted)
     if separate and not layout.survey.boot:
         line = next(entry for entry in layout.entries if entry.file.rstrip("/") == "/boot")
         raise Refused(
@@ -166,6 +215,19 @@ def _boot(layout: Layout) -> str:
             hint="mount it read-only, and name its directory: --boot DIR",
         )
     return layout.survey.boot if separate else ""
+
+
+def _check_boot(layout: Layout, *, mounted: bool) -> None:
+    """Refuse a `/boot` that would be mounted over the BE's own, whatever its fstab says."""
+    pool, mount = layout.survey.pool, layout.mount_at("/boot")
+    elsewhere = pool is not None and "/boot" in pool.elsewhere
+    if not mounted and (mount is not None or elsewhere):
+        name = mount.subvolume if mount else "a dataset of another pool"
+        raise Refused(
+            f"/boot is a filesystem of its own ({name}, which mounts itself); nothing was changed",
+            hint="move its content into the root, or give it a line in /etc/fstab and set its "
+            "mountpoint=legacy",
+        )
 
 
 def _swap_moves(layout: Layout, places: Places) -> Iterator[SwapMove]:
@@ -183,32 +245,26 @@ def _mount_points(layout: Layout, places: Places) -> tuple[str, ...]:
     return tuple(sorted({*listed, *(a.mount for a in places.declared), "/tmp"} - {""}))  # noqa: S108
 
 
-def _fstab(layout: Layout, places: Places, swap: Sequence[SwapMove], here: table.Filesystem) -> str:
+def _fstab(layout: Layout, places: Places, swap: Sequence[SwapMove], here: Table) -> str:
     entries = {entry.line: entry for entry in layout.entries}
-    mounted = {mount.point for mount in layout.mounts}
+    mounted = {mount.point for mount in layout.mounts if mount.line or mount.by_itself}
     changes: dict[int, Sequence[str]] = {}
-    for mount in layout.mounts:
+    for mount in (one for one in layout.mounts if one.line):
         subvolume = _mounted_subvolume(places, mount.point, mount.subvolume)
-        if _has_to_change(entries[mount.line], subvolume):
-            changes[mount.line] = [table.pinned(entries[mount.line], subvolume)]
+        if here.differs(entries[mount.line], subvolume):
+            changes[mount.line] = [here.pinned(entries[mount.line], subvolume)]
     for entry in layout.entries:
         changes |= _changed(entry, swap)
     added = [
-        table.area_entry(area, layout.entries, here)
-        for area in places.declared
-        if area.mount not in mounted
+        here.area(area, layout.entries) for area in places.declared if area.mount not in mounted
     ]
     if not any(entry.file.rstrip("/") == table.TMP.file for entry in layout.entries):
         added.append(table.TMP)
-    return table.written(layout.root.fstab or "", layout.entries, changes, added, here)
+    return here.written(layout.root.fstab or "", layout.entries, changes, added)
 
 
 def _mounted_subvolume(places: Places, point: str, subvolume: str) -> str:
     return next((a.subvolume for a in places.declared if a.mount == point), subvolume)
-
-
-def _has_to_change(entry: Entry, subvolume: str) -> bool:
-    return entry.option("subvolid") is not None or entry.subvolume != subvolume
 
 
 def _changed(entry: Entry, swap: Sequence[SwapMove]) -> dict[int, Sequence[str]]:

@@ -7,12 +7,20 @@ from snaproot.adoption.facts import TOP_LEVEL, Root, Subvolume
 from snaproot.errors import Refused
 from snaproot.wording import some
 
+_SAYING = ("btrfs subvolume set-default ID DIR", "zpool set bootfs=DATASET")
+_LOOKED_AT = (
+    "@, @rootfs, root, the default subvolume or the top level",
+    "the pool's bootfs or a dataset with mountpoint=/",
+)
+
 
 def chosen(
     roots: Sequence[Root],
     subvolumes: Sequence[Subvolume],
     default: int,
     booted: int | None = None,
+    *,
+    pool: str = "",
 ) -> Root:
     """Name the one root: what runs, if anything does.
 
@@ -29,12 +37,11 @@ def chosen(
         raise Refused(
             f"{_listed([r.subvolume for r in roots])}: more than one looks like the root; "
             "nothing was changed",
-            hint="say which: btrfs subvolume set-default ID DIR",
+            hint=f"say which: {_SAYING[pool != '']} {pool}".rstrip(),
         )
     raise Refused(
         f"this layout is not known: none of {_listed(subvolumes)} is a root; nothing was changed",
-        hint="a root has /usr/lib/os-release and /etc, in @, @rootfs, root, "
-        "the default subvolume or the top level",
+        hint=f"a root has /usr/lib/os-release and /etc, in {_LOOKED_AT[pool != '']}",
     )
 
 

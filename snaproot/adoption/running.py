@@ -12,6 +12,7 @@ from pathlib import Path
 from snaproot import areas, durable
 from snaproot.adoption import loading
 from snaproot.adoption import note as notes
+from snaproot.adoption.backends import adopting
 from snaproot.adoption.building import Builder, lay_out
 from snaproot.adoption.execution import (
     Report,
@@ -26,10 +27,9 @@ from snaproot.adoption.execution import (
 from snaproot.adoption.grounds import PARTIAL
 from snaproot.adoption.note import Shared
 from snaproot.adoption.shape import AdoptionPlan
+from snaproot.adoption.volumes import Ground
 from snaproot.environment import Environment
 from snaproot.filesystem import Workspace
-from snaproot.filesystem.btrfs import binding, sealing
-from snaproot.filesystem.btrfs.listing import DEFAULT, SUBVOLUME
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.record import Records
@@ -43,31 +43,32 @@ def prepare(plan: AdoptionPlan, top: Path, report: Report) -> None:
     Raises SnaprootError; the machine boots as before.
     """
     layout = Layout(top)
-    with alone(top):
+    ground = adopting(top)
+    with alone(ground):
         if not layout.snaproot.is_dir():
             report("lay out")
-            clear(top)
+            clear(ground, top)
             with translated("lay out"):
-                _lay_out(plan, top)
+                _lay_out(plan, ground, top)
         found = notes.load(layout)
         if plan.writable and found is not None:
             notes.save(layout, replace(found, writable=True))
         report("set up the boot loader")
         with durable.locked(layout.record / "lock", "snaproot init"):
-            loading.set_up(plan, layout)
+            loading.set_up(plan, ground.filesystem(layout), layout)
 
 
 def steps(
     plan: AdoptionPlan, top: Path, report: Report
 ) -> tuple[Callable[[str, str], Workspace], Callable[[Workspace, str], Environment]]:
     """Return how the adopted root is made, and how it is described, for `Transaction.stage`."""
-    layout = Layout(top)
+    layout, ground = Layout(top), adopting(top)
 
     def create(id: str, _: str) -> Workspace:
         named = replace(plan, id=id)
-        take(Builder(named, top, layout).steps(), report)
+        take(Builder(named, ground, layout).steps(), report)
         shared = Shared(plan.areas, plan.nested, plan.links)
-        notes.save(layout, replace(note(named, top), shared=shared))
+        notes.save(layout, replace(note(named, ground), shared=shared))
         return Workspace(id, layout.root(id), {})
 
     def build(workspace: Workspace, _: str) -> Environment:
@@ -77,13 +78,12 @@ def steps(
     return create, build
 
 
-def _lay_out(plan: AdoptionPlan, top: Path) -> None:
+def _lay_out(plan: AdoptionPlan, ground: Ground, top: Path) -> None:
     layout = Layout(top / PARTIAL)
-    lay_out(layout, ids=(plan.original,))
+    lay_out(plan, ground, layout)
     found = original(plan, datetime.now(UTC).replace(microsecond=0))
-    extra = {SUBVOLUME: plan.root, DEFAULT: binding.default_id(top)}
-    sealing.describe(layout, replace(found, extra=extra))
+    ground.declare(layout, found, plan.root, runs=True)
     durable.write(layout.record / areas.NAME, areas.render(()).encode(), mode=0o644)
-    notes.save(layout, replace(note(plan, top), id=""))
+    notes.save(layout, replace(note(plan, ground), id=""))
     Records(layout.record).save(Record(base=plan.original))
-    put_in_place(layout, top)
+    put_in_place(ground, layout, top)

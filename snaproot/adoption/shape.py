@@ -22,14 +22,16 @@ class SwapMove:
 class AdoptionPlan:
     """Everything that adoption will do; `asdict` of it is JSON.
 
-    `root` is the original's subvolume from the top level, "" for the top level itself. `needed`
-    counts bytes. `masked` are units of systemd's, `esp` is a directory here. `resumes`: all is
-    built, only the pointer and the loader are still to be set. `live`: the original runs, and goes
-    on using what is to be shared. `writable`: it stays what the machine runs, nothing is built.
+    `root` is the original's subvolume from the top level, "" for the top level itself; on ZFS, in
+    `pool`, its dataset. `needed` counts bytes. `masked` are units of systemd's, `esp` is a
+    directory here. `resumes`: all is built, only the pointer and the loader are still to be set.
+    `live`: the original runs, and goes on using what is to be shared. `writable`: it stays what the
+    machine runs, nothing is built.
     """
 
     id: str
     original: str = ORIGINAL
+    pool: str = ""
     root: str = ""
     os: str = ""
     kernel: str = ""

@@ -1,7 +1,8 @@
-"""The root's fstab: which of its lines mount this filesystem, and what the BE's own says. Pure."""
+"""The root's fstab on Btrfs: which lines mount this filesystem, what the BE's own says. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from snaproot import fstab
 from snaproot.adoption.facts import TOP_LEVEL, Mount, Root, Subvolume
@@ -15,14 +16,101 @@ _OF_ONE_LINE = ("subvol", "subvolid", "ro", "noauto", "nofail", "defaults")
 TMP = Entry(0, "tmpfs", "/tmp", "tmpfs", ("mode=1777", "nosuid", "nodev"))  # noqa: S108 - a mount
 
 
+class Table(Protocol):
+    """What the lines of an fstab(5) mean on one filesystem."""
+
+    def check(self, entries: Sequence[Entry]) -> None:
+        """Refuse lines that no boot could follow."""
+
+    def mounts(self, entries: Sequence[Entry]) -> tuple[Mount, ...]:
+        """Find what is mounted of this filesystem anywhere but at `/`."""
+
+    def differs(self, entry: Entry, subvolume: str) -> bool:
+        """Tell whether a line has to be written anew to mount this, wherever it is restored."""
+
+    def pinned(self, entry: Entry, subvolume: str) -> str:
+        """Make a line name what it mounts."""
+
+    def area(self, area: Area, entries: Sequence[Entry]) -> Entry:
+        """Make the line that mounts an area."""
+
+    def written(
+        self,
+        text: str,
+        entries: Sequence[Entry],
+        changes: Mapping[int, Sequence[str]],
+        added: Sequence[Entry],
+    ) -> str:
+        """Write the BE's fstab: nothing that names another root, new lines, the rest kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What fstab may call this filesystem by, and what is on it."""
+    """A Btrfs, implementing `Table`: what fstab may call it by, and what is on it."""
 
     uuid: str
     label: str
     subvolumes: Sequence[Subvolume]
     default: int
+
+    def check(self, entries: Sequence[Entry]) -> None:
+        root = next((entry for entry in entries if entry.file == "/"), None)
+        if root is not None and not (root.type in _BTRFS and _is_here(root, root.spec, self)):
+            raise Refused(
+                f"fstab line {root.line}: / is {root.spec} ({root.type}), this is "
+                f"UUID={self.uuid}; nothing was changed",
+                hint="correct that line, or adopt the filesystem that it names",
+            )
+        for entry in entries:
+            _check_subvolume(entry, root.spec if root else "", self)
+
+    def mounts(self, entries: Sequence[Entry]) -> tuple[Mount, ...]:
+        spec = next((entry.spec for entry in entries if entry.file == "/"), "")
+        found = []
+        for entry in entries:
+            if entry.file.startswith("/") and entry.file != "/" and _is_here(entry, spec, self):
+                subvolume = _subvolume(entry, self)
+                if subvolume is not None:
+                    found.append(Mount(entry.line, entry.file.rstrip("/"), subvolume.path))
+        return tuple(found)
+
+    def differs(self, entry: Entry, subvolume: str) -> bool:
+        return entry.option("subvolid") is not None or entry.subvolume != subvolume
+
+    def pinned(self, entry: Entry, subvolume: str) -> str:
+        """Name the subvolume by path: its number changes with every restore."""
+        return fstab.render(entry.without("subvolid").having(f"subvol=/{subvolume}"))
+
+    def area(self, area: Area, entries: Sequence[Entry]) -> Entry:
+        """Make the line that mounts an area, with the root's own mount options."""
+        root = next((entry for entry in entries if entry.file == "/"), None)
+        options = root.without(*_OF_ONE_LINE).options if root else ()
+        kept = tuple(option for option in options if not option.startswith("x-"))
+        subvolume = f"subvol=/{area.subvolume}"
+        return Entry(0, self._spec(entries), area.mount, "btrfs", (*kept, subvolume))
+
+    def written(
+        self,
+        text: str,
+        entries: Sequence[Entry],
+        changes: Mapping[int, Sequence[str]],
+        added: Sequence[Entry],
+    ) -> str:
+        """Write no subvolume for `/`, and new lines right after it.
+
+        `/` is not mounted `ro`: that would make the nested `/etc` read-only too.
+        """
+        lines = [fstab.render(entry) for entry in added]
+        root = next((entry for entry in entries if entry.file == "/"), None)
+        if root is None:
+            first = fstab.render(Entry(0, self._spec(entries), "/", "btrfs"))
+            return "\n".join([first, *lines, fstab.rewritten(text, changes)])
+        own = fstab.render(root.without("subvol", "subvolid", "ro"))
+        return fstab.rewritten(text, {**changes, root.line: [own, *lines]})
+
+    def _spec(self, entries: Sequence[Entry]) -> str:
+        """Say how to name this filesystem: as the root's own line does."""
+        return next((e.spec for e in entries if e.file == "/"), f"UUID={self.uuid}")
 
 
 def parsed(root: Root) -> tuple[Entry, ...]:
@@ -34,70 +122,6 @@ def parsed(root: Root) -> tuple[Entry, ...]:
             f"{shown(root.subvolume.path)}: etc/fstab cannot be read: {error}; nothing was changed",
             hint="mend that line: adoption keeps every line, so it has to understand them all",
         ) from error
-
-
-def mounts(entries: Sequence[Entry], here: Filesystem) -> tuple[Mount, ...]:
-    """Find the lines that mount a subvolume of this filesystem anywhere but at `/`."""
-    spec = next((entry.spec for entry in entries if entry.file == "/"), "")
-    found = []
-    for entry in entries:
-        if entry.file.startswith("/") and entry.file != "/" and _is_here(entry, spec, here):
-            subvolume = _subvolume(entry, here)
-            if subvolume is not None:
-                found.append(Mount(entry.line, entry.file.rstrip("/"), subvolume.path))
-    return tuple(found)
-
-
-def check(entries: Sequence[Entry], here: Filesystem) -> None:
-    """Refuse lines that no boot could follow."""
-    root = next((entry for entry in entries if entry.file == "/"), None)
-    if root is not None and not (root.type in _BTRFS and _is_here(root, root.spec, here)):
-        raise Refused(
-            f"fstab line {root.line}: / is {root.spec} ({root.type}), this is UUID={here.uuid}; "
-            "nothing was changed",
-            hint="correct that line, or adopt the filesystem that it names",
-        )
-    for entry in entries:
-        _check_subvolume(entry, root.spec if root else "", here)
-
-
-def spec_of(entries: Sequence[Entry], here: Filesystem) -> str:
-    """Say how to name this filesystem: as the root's own line does."""
-    return next((e.spec for e in entries if e.file == "/"), f"UUID={here.uuid}")
-
-
-def area_entry(area: Area, entries: Sequence[Entry], here: Filesystem) -> Entry:
-    """Make the line that mounts an area, with the root's own mount options."""
-    root = next((entry for entry in entries if entry.file == "/"), None)
-    options = root.without(*_OF_ONE_LINE).options if root else ()
-    kept = tuple(option for option in options if not option.startswith("x-"))
-    subvolume = f"subvol=/{area.subvolume}"
-    return Entry(0, spec_of(entries, here), area.mount, "btrfs", (*kept, subvolume))
-
-
-def written(
-    text: str,
-    entries: Sequence[Entry],
-    changes: Mapping[int, Sequence[str]],
-    added: Sequence[Entry],
-    here: Filesystem,
-) -> str:
-    """Write the BE's fstab: no subvolume for `/`, new lines right after it, the rest kept.
-
-    `/` is not mounted `ro`: that would make the nested `/etc` read-only too.
-    """
-    lines = [fstab.render(entry) for entry in added]
-    root = next((entry for entry in entries if entry.file == "/"), None)
-    if root is None:
-        first = fstab.render(Entry(0, spec_of(entries, here), "/", "btrfs"))
-        return "\n".join([first, *lines, fstab.rewritten(text, changes)])
-    own = fstab.render(root.without("subvol", "subvolid", "ro"))
-    return fstab.rewritten(text, {**changes, root.line: [own, *lines]})
-
-
-def pinned(entry: Entry, subvolume: str) -> str:
-    """Name a line's subvolume by path: its number changes with every restore."""
-    return fstab.render(entry.without("subvolid").having(f"subvol=/{subvolume}"))
 
 
 def _check_subvolume(entry: Entry, spec: str, here: Filesystem) -> None:

@@ -47,18 +47,17 @@ def found_at(path: Path) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The root as it would be booted: `points` maps mount points, `/` too, to subvolumes."""
+    """The root as it would be booted: `points` maps mount points, `/` too, to what is there."""
 
-    top: Path
-    points: Mapping[str, str]
+    points: Mapping[str, Path]
 
     def on_disk(self, path: str) -> tuple[Path, str]:
-        """Split a path into the subvolume that shows it and the rest."""
+        """Split a path into the volume that shows it and the rest."""
         parts = Path(path).parts
         above = [p for p in self.points if Path(p).parts == parts[: len(Path(p).parts)]]
         point = max(above, key=lambda p: len(Path(p).parts))
         inner = "/".join(parts[len(Path(point).parts) :])
-        return self.top / self.points[point], inner
+        return self.points[point], inner
 
     def find(self, path: str) -> tuple[Found, Path]:
         return inside(*self.on_disk(path))

@@ -31,7 +31,8 @@ class Bootable:
     """What an entry boots: where the loader finds it, and where it can be read here.
 
     `filesystem` is the UUID by which the loader searches, `prefix` the root's path from the top of
-    that filesystem as the loader sees it. `kernel` and `initramfs` are paths inside the root.
+    that filesystem as the loader sees it. `kernel` and `initramfs` are paths inside the root. Where
+    the loader cannot read that filesystem, `readable` is false: it is given copies in its home.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Bootable:
     initramfs: str
     arguments: tuple[str, ...]
     digests: Digests = field(default_factory=Digests)
+    readable: bool = True
 
 
 Bootables = Callable[[str], Bootable]
@@ -83,7 +85,7 @@ class Bootloader(Protocol):
     def arm(self, trial: Trial) -> None:
         """Publish the target and make it the next boot, in one write at the end.
 
-        Raises Refused if what was written does not read back.
+        Raises Refused if what was written does not read back, or if there is no room for it.
         """
 
     def settle(self, good: str) -> None:
@@ -98,14 +100,15 @@ class Bootloader(Protocol):
     def boot_once(self, id: str) -> None:
         """Let the next boot, and no other, be this one; it is no trial, and nothing is counted.
 
-        Raises Refused where the loader has no such choice.
+        Raises Refused where the loader has no such choice, or no room for what it needs.
         """
 
     def show(self, menu: Sequence[Shown]) -> None:
         """Let somebody in front of the loader choose among these, and no others.
 
         Publishes what was never armed, as arming does, and leaves the next boot alone. What has
-        nothing to boot is left out. Raises SnaprootError where the menu is not written.
+        nothing to boot is left out, and what would take the room that the next trial needs: the
+        kept ones come first, then the newest. Raises SnaprootError where the menu is not written.
         """
 
     def withdraw(self, id: str) -> None:

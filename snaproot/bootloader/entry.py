@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from snaproot.bootloader import Bootable
+from snaproot.bootloader import HOME, Bootable
 from snaproot.environment import ID
 from snaproot.errors import Refused
+from snaproot.hashing import sha256
 
 ORIGINAL = "original"
 """The root from before the adoption: its entry is what the stub once was."""
@@ -21,6 +22,12 @@ MOST_LISTED = 50
 
 WIDTH = 74
 """What GRUB's menu shows of a title on a terminal of 80 columns (menu_text.c)."""
+
+COPIES, KERNEL, INITRAMFS = "kernels", "kernel", "initramfs"
+"""Where copies are in the loader's home, and what the two of one pair are called there."""
+
+PAIR = re.compile(r"[0-9a-f]{32}")
+"""Names a pair of copies, by what is in them."""
 
 _ENTRY = """\
 # Written by snaproot, which will write it again.
@@ -37,15 +44,21 @@ else
     set loaded=missing
 fi
 """
+_SEARCHED = "search --no-floppy --fs-uuid --set=root {filesystem}\n"
+_COPIED = "# Of the filesystem {filesystem}, which GRUB cannot read: copies, where its home is.\n"
+_ENTRIES = {True: _ENTRY, False: _ENTRY.replace(_SEARCHED, _COPIED)}
 _LISTED = "menuentry {says} --id {id} {{\n    snaproot_pick {id}\n}}\n"
 _QUOTED = r"'[^'\n]*'(?:\\''[^'\n]*')*"
-_PATTERN = re.compile(
-    re.sub(
-        r"\\{(\w+)\\}",
-        lambda m: rf"(?P<{m[1]}>{f'(?: {_QUOTED})*' if m[1] == 'arguments' else _QUOTED})",
-        re.escape(_ENTRY),
+_PATTERNS = {
+    readable: re.compile(
+        re.sub(
+            r"\\{(\w+)\\}",
+            lambda m: rf"(?P<{m[1]}>{f'(?: {_QUOTED})*' if m[1] == 'arguments' else _QUOTED})",
+            re.escape(text),
+        )
     )
-)
+    for readable, text in _ENTRIES.items()
+}
 _INDEX = re.compile(rf"^menuentry ({_QUOTED}) --id ({ID.pattern}) {{$", re.MULTILINE)
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SWITCH = "snaproot.norevert"
@@ -56,7 +69,10 @@ _LONGEST = 2047 - 400
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an entry says: paths as GRUB sees them, arguments as the kernel sees them."""
+    """What an entry says: paths as GRUB sees them, arguments as the kernel sees them.
+
+    `readable`: they are on that filesystem, which GRUB searches; else copies, where its home is.
+    """
 
     id: str
     title: str
@@ -64,6 +80,7 @@ class Entry:
     kernel: str
     initramfs: str
     arguments: tuple[str, ...]
+    readable: bool = True
 
 
 def described(bootable: Bootable) -> Entry:
@@ -72,9 +89,9 @@ def described(bootable: Bootable) -> Entry:
         bootable.id,
         legible(bootable.title),
         bootable.filesystem,
-        bootable.prefix + bootable.kernel,
-        bootable.prefix + bootable.initramfs,
+        *_files(bootable),
         tuple(_argument(bootable.id, argument) for argument in bootable.arguments),
+        bootable.readable,
     )
     fault = _fault(entry)
     if fault:
@@ -84,14 +101,22 @@ def described(bootable: Bootable) -> Entry:
 
 def boots(entry: Entry, bootable: Bootable) -> bool:
     """Tell whether an entry loads this very kernel and initramfs, whatever its arguments are."""
-    kernel, initramfs = bootable.prefix + bootable.kernel, bootable.prefix + bootable.initramfs
-    wanted = (bootable.id, bootable.filesystem, kernel, initramfs)
-    return (entry.id, entry.filesystem, entry.kernel, entry.initramfs) == wanted
+    wanted = (bootable.id, bootable.filesystem, *_files(bootable), bootable.readable)
+    found = (entry.id, entry.filesystem, entry.kernel, entry.initramfs, entry.readable)
+    return found == wanted
+
+
+def pair(bootable: Bootable) -> str:
+    """Name its kernel and initramfs by their digests: what several share is copied once."""
+    known = (bootable.digests.kernel, bootable.digests.initramfs)
+    if bootable.readable or not all(known):
+        raise RuntimeError(f"{bootable.id} has no copies, or nothing tells what they are")
+    return sha256("\n".join(known).encode()).hexdigest()[:32]
 
 
 def render(entry: Entry) -> str:
     """Write an entry."""
-    return _ENTRY.format(
+    return _ENTRIES[entry.readable].format(
         says=quoted(f"Loading {entry.id}: {entry.title}"),
         filesystem=quoted(entry.filesystem),
         kernel=quoted(entry.kernel),
@@ -102,7 +127,8 @@ def render(entry: Entry) -> str:
 
 def parse(text: str) -> Entry | None:
     """Read an entry back; None where it is not one that `render` wrote."""
-    found = _PATTERN.fullmatch(text)
+    matches = {readable: pattern.fullmatch(text) for readable, pattern in _PATTERNS.items()}
+    found = matches[True] or matches[False]
     says = re.fullmatch(r"Loading (\S+): (.*)", unquoted(found["says"])) if found else None
     if found is None or says is None:
         return None
@@ -113,6 +139,7 @@ def parse(text: str) -> Entry | None:
         unquoted(found["kernel"]),
         unquoted(found["initramfs"]),
         tuple(unquoted(word) for word in re.findall(_QUOTED, found["arguments"])),
+        found is matches[True],
     )
 
 
@@ -157,6 +184,14 @@ def quoted(value: str) -> str:
 def unquoted(word: str) -> str:
     """Undo `quoted`."""
     return word[1:-1].replace("'\\''", "'")
+
+
+def _files(bootable: Bootable) -> tuple[str, str]:
+    """Say where GRUB finds both; before an entry is read, `$root` is where its home is."""
+    if bootable.readable:
+        return bootable.prefix + bootable.kernel, bootable.prefix + bootable.initramfs
+    place = f"/{HOME}/{COPIES}/{pair(bootable)}"
+    return f"{place}/{KERNEL}", f"{place}/{INITRAMFS}"
 
 
 def _age(id: str) -> tuple[bool, str]:

@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snaproot import durable
-from snaproot.bootloader import Bootable, Bootables, Capability, Shown, Trial, entry, envblock
+from snaproot.bootloader import (
+    Bootable,
+    Bootables,
+    Capability,
+    Shown,
+    Trial,
+    entry,
+    envblock,
+    sealed,
+)
+from snaproot.bootloader.copies import Copies, Kept
 from snaproot.bootloader.entry import ORIGINAL
 from snaproot.bootloader.envblock import Env
 from snaproot.errors import Refused, SnaprootError
@@ -27,12 +37,14 @@ class Grub:
     """One home. `flush` makes all that GRUB reads durable where it is read.
 
     `canary` is `snaproot.canary=` of this boot's command line, None where nothing was booted.
+    `kept` names what is not withdrawn to make room for the copies of others.
     """
 
     home: Path
     bootable: Bootables
     flush: Callable[[], None]
     canary: str | None = None
+    kept: Kept = frozenset
 
     def capability(self) -> Capability:
         env = self._env()
@@ -109,7 +121,8 @@ class Grub:
     def show(self, menu: Sequence[Shown]) -> None:
         kept = {one.id for one in menu if one.kept}
         try:
-            self._add(one.id for one in menu)
+            self._add(one.id for one in sorted(menu, key=_rank, reverse=True))
+            self._copies.sweep()
             there = self._swept()
             titles = {one.id: one.says for one in menu if one.id in there}
             self._write_index(entry.index(titles, kept))
@@ -126,6 +139,7 @@ class Grub:
         try:
             self._entry(id).unlink(missing_ok=True)
             durable.sync_directory(self._entries)
+            self._copies.sweep()
         except OSError as error:
             raise SnaprootError(f"the boot entry of {id} cannot be removed: {error}") from error
         self._list({})
@@ -135,6 +149,10 @@ class Grub:
     @property
     def _entries(self) -> Path:
         return self.home / "entries"
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self.home)
 
     @property
     def _index(self) -> Path:
@@ -148,10 +166,11 @@ class Grub:
 
         Raises Refused where that is not what it has to be: an entry, or what it loads.
         """
-        made = [self.bootable(id) for id in ids if id != ORIGINAL]
+        made = [self._described(id) for id in ids if id != ORIGINAL]
         if ORIGINAL in ids and not self._entry(ORIGINAL).is_file():
             raise Refused(f"{ORIGINAL} has no boot entry left; nothing was armed")
         wanted = {one.id: self._wanted(one) for one in made}
+        self._copy([one for one in made if not one.readable])
         for id, what in wanted.items():
             text = entry.render(what).encode()
             if self._kept(self._entry(id)) != text:
@@ -161,9 +180,21 @@ class Grub:
         for one in made:
             if entry.parse(self._text(self._entry(one.id))) != wanted[one.id]:
                 raise Refused(f"the boot entry of {one.id} does not read back; it was not armed")
-            if proved:
+            if proved and one.readable:  # copies were read back as they were written
                 _check(one, one.kernel, one.digests.kernel)
                 _check(one, one.initramfs, one.digests.initramfs)
+
+    def _described(self, id: str) -> Bootable:
+        one = self.bootable(id)
+        return one if one.readable else self._copies.known(one)
+
+    def _copy(self, made: Sequence[Bootable]) -> None:
+        """Give GRUB copies of what it cannot read, in the place of old ones if there is no room."""
+        view = self.view()
+        needed = {view.good, view.trial, view.once, view.fallback}
+        self._copies.make_room(made, needed, self.kept)
+        for one in made:
+            self._copies.put(one)
 
     def _wanted(self, bootable: Bootable) -> entry.Entry:
         """Keep what is written, if it boots the same: what worked is not made anew from settings.
@@ -179,7 +210,8 @@ class Grub:
     def _add(self, ids: Iterable[str]) -> None:
         """Write the entries of what was never armed, and let GRUB find what they load.
 
-        Nothing leads to one but a person, so that none is a reason to fail.
+        Nothing leads to one but a person, so that none is a reason to fail, or to take the room
+        that the next trial needs.
         """
         made = [one for id in ids if id != ORIGINAL and (one := self._missing(id))]
         for one in made:
@@ -188,13 +220,27 @@ class Grub:
             self.flush()
 
     def _missing(self, id: str) -> entry.Entry | None:
-        """Say what the entry has to be, where there is none that can be read."""
-        if entry.parse(self._text(self._entry(id))) is not None:
+        """Say what the entry has to be, where there is none that can be read and loads something.
+
+        Where GRUB needs copies for it, they are there then.
+        """
+        found = entry.parse(self._text(self._entry(id)))
+        if found is not None and (found.readable or self._copies.there(found)):
             return None
         try:
-            return entry.described(self.bootable(id))
+            one = self._described(id)
+            wanted = entry.described(one)
         except Refused:  # it has no kernel, or arguments that GRUB would change
             return None
+        return wanted if one.readable or self._spared(one) else None
+
+    def _spared(self, one: Bootable) -> bool:
+        """Copy it, if the next trial still finds room then; what fails may be done another time."""
+        with suppress(SnaprootError):
+            if self._copies.fits(one):
+                self._copies.put(one)
+                return True
+        return False
 
     def _list(self, written: Mapping[str, str]) -> None:
         """Follow the entries; what is said of them comes with `show`.
@@ -269,6 +315,10 @@ class Grub:
             return None
 
 
+def _rank(one: Shown) -> tuple[bool, str]:
+    return one.kept, one.id
+
+
 def _check(bootable: Bootable, path: str, digest: str) -> None:
     """Compare with what sealing recorded. GRUB follows no link out of the root as Linux does."""
     try:
@@ -278,9 +328,6 @@ def _check(bootable: Bootable, path: str, digest: str) -> None:
         with durable.uncached(here) as file:
             found = file_sha256(file)
     except OSError as error:
-        raise Refused(f"{bootable.id}: {path} cannot be read: {error.strerror}") from error
+        raise sealed.unreadable(bootable, path, error) from error
     if digest and found != digest:
-        raise Refused(
-            f"{bootable.id}: {path} is not what was sealed; it was not armed",
-            hint=f"snaproot verify {bootable.id}",
-        )
+        raise sealed.changed(bootable, path)

@@ -65,12 +65,15 @@ class Address:
     """Where a boot loader and a kernel find a root.
 
     `filesystem` is a UUID to search for, `prefix` the root's path from the top of it as GRUB reads
-    it, `arguments` what the kernel's command line says to mount it.
+    it, `arguments` what the kernel's command line says to mount it. `readable`: whether a loader
+    can read the kernel there; else it is given copies in its home, and `filesystem` only says whose
+    they are (a pool's guid).
     """
 
     filesystem: str
     prefix: str
     arguments: tuple[str, ...]
+    readable: bool = True
 
 
 class Catalogue(Protocol):

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 _FICLONE = 0x40049409  # linux/fs.h, ioctl_ficlone(2)
-_CANNOT = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY}
+_CANNOT = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY, errno.EAGAIN}
+"""The last of them on ZFS, of a file that is not on the disk yet."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -17,7 +17,7 @@ NAME = "baseline.json"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Units that had failed, and the error counters of the devices by device id.
+    """Units that had failed, and the error counters of the devices by device id or GUID.
 
     `recorded` is when (ISO 8601) and `environment` on which root; both empty if never.
     """

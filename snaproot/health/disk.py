@@ -7,17 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from snaproot import zpool
 from snaproot.errors import SnaprootError
-from snaproot.health import Outcome, Result
+from snaproot.health import Outcome, Result, pool
+from snaproot.health.pool import Counters
 from snaproot.mountinfo import mount_of
 from snaproot.run import run
 
 _MIB = 1 << 20
 _REFUSALS = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT)
-
-Counters = Mapping[str, Mapping[str, int]]
-"""Of each device of a Btrfs, by device id: how often what went wrong since it was made."""
 
 
 def writable(root: Path, directories: Sequence[Path]) -> Outcome:
@@ -66,10 +65,12 @@ def roomy(paths: Sequence[Path], mib: int) -> Outcome:
 
 
 def unharmed(root: Path, before: Callable[[], Counters]) -> Outcome:
-    """Tell whether the error counters of the devices below a Btrfs are no higher than `before`."""
-    kind = mount_of(root).kind
-    if kind != "btrfs":
-        return Outcome(Result.GOOD, f"{kind} counts no device errors")
+    """Tell whether the error counters of the devices below a root are no higher than `before`."""
+    mount = mount_of(root)
+    if mount.kind == "zfs":
+        return pool.unharmed(zpool.pool_of(mount.source), before)
+    if mount.kind != "btrfs":
+        return Outcome(Result.GOOD, f"{mount.kind} counts no device errors")
     now, known = counters(root), before()
     evidence: dict[str, object] = {"now": now, "before": known}
     grown = [
@@ -81,6 +82,17 @@ def unharmed(root: Path, before: Callable[[], Counters]) -> Outcome:
     if grown:
         return Outcome(Result.BAD, "; ".join(grown), evidence)
     return Outcome(Result.GOOD, "no device has new errors", evidence)
+
+
+def counted(root: Path) -> Counters:
+    """Read what `unharmed` compares with later: nothing where errors are not counted.
+
+    Raises SnaprootError where btrfs(8) or zpool(8) does not tell.
+    """
+    mount = mount_of(root)
+    if mount.kind == "zfs":
+        return pool.counters(zpool.status(zpool.pool_of(mount.source)))
+    return counters(root) if mount.kind == "btrfs" else {}
 
 
 def counters(root: Path) -> Counters:

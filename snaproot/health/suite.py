@@ -10,7 +10,6 @@ from snaproot.errors import NeedsRecovery, Refused
 from snaproot.health import Outcome, Probe, Result, Severity, disk, network, scripts, services
 from snaproot.health.baseline import Baseline
 from snaproot.health.settings import Health, Terms
-from snaproot.mountinfo import mount_of
 
 _QUICK = 10.0  # seconds for what asks nobody else
 
@@ -50,12 +49,11 @@ def probes(
 def measure(environment: str, root: Path = Path("/")) -> Baseline:
     """Take the baseline from the system that runs; `environment` names its root.
 
-    Raises SnaprootError where systemd or Btrfs does not tell.
+    Raises SnaprootError where systemd or the filesystem does not tell.
     """
-    counted = mount_of(root).kind == "btrfs"
     return Baseline(
         failed_units=services.failed(),
-        device_errors=disk.counters(root) if counted else {},
+        device_errors=disk.counted(root),
         recorded=datetime.now(UTC).replace(microsecond=0).isoformat(),
         environment=environment,
     )

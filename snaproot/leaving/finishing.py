@@ -14,7 +14,8 @@ from snaproot import durable
 from snaproot.adoption.grounds import PARTIAL
 from snaproot.areas import Kind
 from snaproot.bootloader import HOME, stub
-from snaproot.filesystem.btrfs import binding, collecting, trash
+from snaproot.filesystem import collecting
+from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import SNAPROOT, Layout
 from snaproot.leaving import note, table

@@ -19,6 +19,7 @@ from snaproot.leaving import note
 from snaproot.leaving.building import etc_of
 from snaproot.leaving.note import Note
 from snaproot.leaving.shape import Facts
+from snaproot.mountinfo import mount_of
 from snaproot.record import Records
 
 _MENUS = ("/boot/grub", "/boot/grub2")
@@ -35,6 +36,11 @@ def survey(top: Path, esp: Path | None, booted: Path | None) -> Iterator[Facts]:
     if not layout.snaproot.is_dir():
         yield _remains(layout, booted)
         return
+    if mount_of(layout.snaproot).kind != "btrfs":
+        raise Refused(
+            "this system is on ZFS, which snaproot cannot give back yet; nothing was changed",
+            hint="snaproot rollback original goes back to the system from before, while it is kept",
+        )
     said = note.load(layout.record) or Note()
     chosen = loaders.load(layout.record)
     if chosen is None:
@@ -141,6 +147,6 @@ def _with_adoption(layout: Layout, found: Facts) -> Facts:
         unfinished=bool(noted.unfinished),
         waiting=noted.shared is not None,
         root=noted.root,
-        default=noted.default,
+        default=int(noted.default),
         masked=noted.masked,
     )

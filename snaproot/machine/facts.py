@@ -1,7 +1,7 @@
 """What a machine is like, as far as adopting it and trusting it go: plain values. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ESP_POINTS = ("/boot/efi", "/efi", "/boot")
@@ -65,6 +65,39 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The pool of a root on ZFS; `root` is the dataset that runs.
+
+    `health` is zpool(8)'s word, `faults` what is wrong in it, in words, `untold` why it cannot be
+    examined. `active` are its features in use, `grub` the version of the GRUB on the ESP that may
+    have to read it. `encrypted` names the dataset whose key unlocks the root, `key` where that is
+    from (zfsprops(7): keylocation). `rivals` would be mounted over the root, `foreign` are boot
+    environments by whose they are, `ours` snaproot's own. `mounter` is what puts ZFS into an
+    initramfs. `hostid` is the one in use, `own_hostid` that of /etc/hostid, as hexadecimal numbers,
+    both empty where there is none.
+    """
+
+    name: str
+    root: str
+    health: str = "ONLINE"
+    faults: tuple[str, ...] = ()
+    untold: str = ""
+    bootfs: str = ""
+    active: tuple[str, ...] = ()
+    grub: str = ""
+    encrypted: str = ""
+    key: str = ""
+    rivals: tuple[str, ...] = ()
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    ours: tuple[str, ...] = ()
+    mounter: str = "zfs-initramfs"
+    swaps: tuple[str, ...] = ()
+    bootmenu: str = ""
+    hostid: str = ""
+    own_hostid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """One machine with a running root.
 
@@ -74,7 +107,8 @@ class Machine:
     loader calls itself, empty if it does not. `crypttab` names the mapped devices in it,
     `unlocker` what puts the unlocking of a root into an initramfs. `hibernated` names the swaps
     that hold the image of a hibernated system. `selinux` is true where a policy is enforced,
-    `relabels` where the root has a program that sets labels.
+    `relabels` where the root has a program that sets labels. `pool` is None where the root is not
+    on ZFS.
     """
 
     efi: bool = True
@@ -92,6 +126,7 @@ class Machine:
     relabels: bool = False
     hibernated: tuple[str, ...] = ()
     binaries: tuple[Binary, ...] = ()
+    pool: Pool | None = None
 
     def below_root(self, kind: Kind) -> tuple[Device, ...]:
         """Name the devices of a kind that the root's filesystem lies on."""

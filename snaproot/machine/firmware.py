@@ -34,6 +34,18 @@ def loader(root: Path) -> str:
     return _variable(root, "LoaderInfo", _LOADER).decode("utf-16-le", "replace").rstrip("\0")
 
 
+def entries(root: Path) -> list[str]:
+    """Name the entries of the firmware's menu by their descriptions (EFI_LOAD_OPTION)."""
+    found = sorted((root / "sys/firmware/efi/efivars").glob(f"Boot[0-9A-F]*-{_GLOBAL}"))
+    options = (_variable(root, place.name.split("-")[0], _GLOBAL) for place in found)
+    return [_description(option) for option in options]
+
+
+def _description(option: bytes) -> str:
+    """Read what follows 6 bytes, as UTF-16 that ends in a zero."""
+    return option[6:].decode("utf-16-le", "replace").partition("\0")[0]
+
+
 def watchdog(root: Path) -> str:
     """Name the hardware watchdog; empty where there is none. softdog is no hardware."""
     found = sorted((root / "sys/class/watchdog").glob("watchdog*"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from snaproot.errors import Refused
 from snaproot.finding import Finding, Level
+from snaproot.machine import pools
 from snaproot.machine.facts import FAT, Esp, Kind, Machine
 from snaproot.wording import some
 
@@ -39,7 +40,7 @@ def refusals(machine: Machine) -> Iterator[Finding]:
 
 def broken(machine: Machine) -> Iterator[Finding]:
     """Say what keeps an adopted machine, whose loader counts on its ESP, from being trusted."""
-    for judge in (_esp, _hibernated):
+    for judge in (_esp, _hibernated, pools.broken):
         yield from judge(machine)
 
 
@@ -50,6 +51,7 @@ def findings(machine: Machine) -> Iterator[Finding]:
     yield from _secure_boot(machine)
     yield _watchdog(machine)
     yield from _below_root(machine)
+    yield from pools.findings(machine)
     yield from _labels(machine)
     yield from _old_loaders(machine)
     yield Finding(
@@ -79,7 +81,15 @@ def _firmware(machine: Machine) -> Iterator[Finding]:
 
 
 def _separate_boot(machine: Machine) -> Iterator[Finding]:
-    if machine.boot:
+    if machine.boot.endswith(", zfs"):
+        yield _bad(
+            "/boot",
+            f"/boot is a dataset of its own ({machine.boot}): kernels there do not go back with a "
+            "root",
+            "copy what is in it into the root's own /boot, then: zfs set canmount=noauto "
+            f"{machine.boot.removesuffix(', zfs')}",
+        )
+    elif machine.boot:
         yield _bad(
             "/boot",
             f"/boot is a filesystem of its own ({machine.boot}): kernels there do not go back "
@@ -174,6 +184,12 @@ def _encrypted(machine: Machine) -> Iterator[Finding]:
             "an initramfs",
             "on Debian: apt install cryptsetup-initramfs",
         )
+    elif mapped and machine.pool:
+        yield _bad(
+            "root",
+            f"the pool is on LUKS ({mapped[0].shown}), and no boot of that was ever tried",
+            "ZFS can encrypt datasets by itself: zfs-load-key(8)",
+        )
     elif mapped:
         yield _bad(
             "root",
@@ -184,6 +200,8 @@ def _encrypted(machine: Machine) -> Iterator[Finding]:
 
 
 def _unreadable(machine: Machine) -> Iterator[Finding]:
+    if machine.pool:
+        return  # GRUB reads no kernel there
     for kind in (Kind.MAPPED, Kind.CACHE):
         for device in machine.below_root(kind)[:1]:
             yield _bad(
@@ -217,7 +235,7 @@ def _hibernated(machine: Machine) -> Iterator[Finding]:
 
 _JUDGES: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
     *(_firmware, _separate_boot, _esp, _other_loader, _encrypted, _unreadable),
-    *(_selinux, _hibernated),
+    *(_selinux, _hibernated, pools.broken),
 )
 
 
@@ -277,7 +295,7 @@ def _watchdog(machine: Machine) -> Finding:
 
 def _below_root(machine: Machine) -> Iterator[Finding]:
     found = [device for kind in _READABLE for device in machine.below_root(kind)]
-    if found:
+    if found and not machine.pool:
         names = some([f"{device.shown} ({device.kind})" for device in found])
         what = f"it is on {names}: GRUB only reads there, with modules that signed images have"
         yield Finding(Level.LIMIT, "root", what)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from snaproot import fstab, mounts
 from snaproot.errors import Refused, SnaprootError
-from snaproot.machine import binaries, block, firmware, hibernation
-from snaproot.machine.facts import ESP_POINTS, FAT, Esp, Machine
+from snaproot.machine import binaries, block, firmware, hibernation, pool
+from snaproot.machine.facts import ESP_POINTS, FAT, Device, Esp, Machine
 from snaproot.mountinfo import Mount, holding, parse
 
 _MACHINE = Path("/")
@@ -37,9 +37,12 @@ def look(root: Path = _MACHINE, *, esp: Path | None = None) -> Machine:
     Raises Refused where `esp` is no directory.
     """
     points = [*parse(_mountinfo(root))]
-    source = _source(root, Path("/"))
-    devices = block.of_filesystem(root, source)
+    mount = holding(_mountinfo(root), Path("/"))
+    source = mount.source if mount else ""
+    on_zfs = mount is not None and mount.kind == "zfs"
+    devices = _vdevs(root, source) if on_zfs else block.of_filesystem(root, source)
     found = _esp(root, points, esp)
+    place = root / found.place.lstrip("/") if found else None
     return Machine(
         efi=firmware.is_efi(root),
         enclosure=_enclosure(root),
@@ -55,7 +58,8 @@ def look(root: Path = _MACHINE, *, esp: Path | None = None) -> Machine:
         selinux=block.text(root / "sys/fs/selinux/enforce") == "1",
         relabels=any((root / name).exists() for name in _LABELLERS),
         hibernated=hibernation.images(root),
-        binaries=binaries.differing(root, root / found.place.lstrip("/")) if found else (),
+        binaries=binaries.differing(root, place) if place else (),
+        pool=pool.look(root, source, place) if on_zfs else None,
     )
 
 
@@ -190,6 +194,12 @@ def _boot(root: Path, points: Sequence[Mount], source: str, own: set[str]) -> st
     return next((f"{e.spec}, {e.type}" for e in lines if e.type not in {"btrfs", "none"}), "")
 
 
+def _vdevs(root: Path, dataset: str) -> tuple[Device, ...]:
+    """Name what a pool lies on: no mount of a dataset says it."""
+    found = (one for name in pool.devices(dataset) for one in block.below(root, name))
+    return tuple(dict.fromkeys(found))
+
+
 def _crypttab(root: Path) -> tuple[str, ...]:
     """Name what crypttab(5) maps, or what the kernel is told to map in the initramfs."""
     lines = (line.split() for line in block.text(root / "etc/crypttab").splitlines())
@@ -212,11 +222,6 @@ def _at(points: Sequence[Mount], place: Path) -> Mount | None:
     above = [mount for mount in points if place.is_relative_to(mount.point)]
     seen = above[-1] if above else None
     return seen if seen and seen.point == place and seen.kind != "autofs" else None
-
-
-def _source(root: Path, place: Path) -> str:
-    mount = holding(_mountinfo(root), place)
-    return mount.source if mount else ""
 
 
 def _mountinfo(root: Path) -> bytes:

@@ -12,6 +12,7 @@ from snaproot.bootloader.stub import establish
 from snaproot.environment import Digests
 
 UUID = "11111111-2222-3333-4444-555555555555"
+POOL = "1234567890123456789"
 STUB = (
     f"search.fs_uuid {UUID} root hd1\n"
     "set prefix=($root)'/@/boot/grub'\nconfigfile $prefix/grub.cfg\n"
@@ -22,10 +23,15 @@ INITRAMFS = "/boot/initrd.img-6.1"
 
 @dataclass
 class GrubHome:
-    """`esp` and `roots` lie below one directory; `flushed` counts the flushes."""
+    """`esp` and `roots` lie below one directory; `flushed` counts the flushes.
+
+    Where it is not `readable`, the roots are on a pool, and GRUB is given copies.
+    """
 
     directory: Path
     canary: str | None = None
+    readable: bool = True
+    kept: frozenset[str] = frozenset()
     flushes: list[str] = field(default_factory=list)
     watch: Callable[[], None] = lambda: None
 
@@ -60,6 +66,10 @@ class GrubHome:
         return root
 
     def bootable(self, id: str) -> Bootable:
+        return self.read(id) if self.readable else self.on_pool(id)
+
+    def read(self, id: str) -> Bootable:
+        """Describe one on a filesystem that GRUB reads."""
         root = self.root(id)
         return Bootable(
             id=id,
@@ -73,8 +83,18 @@ class GrubHome:
             digests=Digests(kernel=_sealed(_kernel(id)), initramfs=""),
         )
 
+    def on_pool(self, id: str) -> Bootable:
+        """Describe one that GRUB cannot read."""
+        return replace(
+            self.read(id),
+            filesystem=POOL,
+            prefix="",
+            arguments=(f"root=ZFS=rpool/ROOT/{id}",),
+            readable=False,
+        )
+
     def loader(self) -> Grub:
-        return Grub(self.home, self.bootable, self.flush, self.canary)
+        return Grub(self.home, self.bootable, self.flush, self.canary, lambda: self.kept)
 
     def flush(self) -> None:
         self.flushes.append("flush")

@@ -9,6 +9,7 @@ from snaproot.bootloader import Bootloader, entry
 from snaproot.bootloader.pointer import PointerLoader
 from snaproot.environment import Environment
 from tests.bootloader.grubhome import GrubHome
+from tests.bootloader.zfshome import ZfsHome
 from tests.contract.bootloader import (
     BASE,
     OTHER,
@@ -87,11 +88,39 @@ class TestPointer(BootloaderContract):
         return PointerBench(disk)
 
 
-class TestGrub(CountingContract):
+@dataclass
+class ZfsBootMenuBench:
+    home: ZfsHome
+
+    def loader(self) -> Bootloader:
+        return self.home.loader()
+
+    def garble(self) -> None:
+        raise RuntimeError("it has no file")
+
+    def listed(self) -> list[str]:
+        raise RuntimeError("its menu is its own")
+
+
+class TestZfsBootMenu(BootloaderContract):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Bench:
-        home = GrubHome(tmp_path)
+        home = ZfsHome(tmp_path)
+        home.lay()
+        return ZfsBootMenuBench(home)
+
+
+class TestGrub(CountingContract):
+    readable = True
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        home = GrubHome(tmp_path, readable=self.readable)
         home.lay_stub()
         home.establish(BASE)
         home.started()
         return GrubBench(home)
+
+
+class TestGrubWithCopies(TestGrub):
+    readable = False

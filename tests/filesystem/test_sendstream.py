@@ -5,7 +5,8 @@ import struct
 
 import pytest
 
-from snaproot.filesystem.btrfs.sendstream import Difference, parse
+from snaproot.filesystem.btrfs.sendstream import parse
+from snaproot.filesystem.comparison import Difference
 
 SNAPSHOT, MKFILE, MKDIR, RENAME, LINK, UNLINK, RMDIR = 2, 3, 4, 9, 10, 11, 12
 SET_XATTR, CHMOD, UTIMES, END, UPDATE_EXTENT, ENCODED_WRITE = 13, 18, 20, 21, 22, 25

@@ -18,6 +18,7 @@ from snaproot.filesystem.btrfs import (
     trash,
 )
 from snaproot.filesystem.btrfs.comparison import compare
+from snaproot.filesystem.collecting import declared
 from snaproot.filesystem.edits import edits
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
@@ -46,8 +47,9 @@ class Btrfs:
         root = listing.root_of(self.layout, environment)
         if environment.standing is Standing.ORIGINAL:
             return Workspace(id, root, {})  # what it shares lies in itself
-        declared = collecting.declared(self.layout)
-        return Workspace(id, root, {a.mount: self.layout.top / a.subvolume for a in declared})
+        return Workspace(
+            id, root, {a.mount: self.layout.top / a.subvolume for a in declared(self.layout)}
+        )
 
     def describe(self, environment: Environment) -> None:
         listing.existing(self.layout, environment.id)

@@ -1,15 +1,14 @@
 """Metadata that cannot be read, written anew from what the filesystem itself shows."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from snaproot import durable
-from snaproot.environment import Digests, Environment
+from snaproot.environment import Environment
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding, listing, sealing
 from snaproot.filesystem.btrfs.binding import Subvolume
 from snaproot.filesystem.layout import Layout
-
-ORIGIN = "salvaged"
+from snaproot.filesystem.salvaging import shown
 
 
 def salvage(layout: Layout, id: str) -> Environment:
@@ -26,16 +25,8 @@ def salvage(layout: Layout, id: str) -> Environment:
             "it is left as it is"
         )
     durable.set_aside(path)
-    environment = Environment(
-        id=id,
-        origin=ORIGIN,
-        created=_created(layout, id),
-        kernel=_kernel(layout, id),
-        sealed=True,
-        digests=Digests(files=_last_digest(layout, id)),
-        extra={sealing.GENERATION: root.changed},
-    )
-    sealing.describe(layout, environment)
+    environment = shown(id, layout.root(id), layout.files(id))
+    sealing.describe(layout, replace(environment, extra={sealing.GENERATION: root.changed}))
     return listing.existing(layout, id)
 
 
@@ -45,24 +36,3 @@ def _root(layout: Layout, id: str) -> Subvolume | None:
         return None
     root = binding.subvolume(layout.root(id))
     return root if root.read_only else None
-
-
-def _created(layout: Layout, id: str) -> datetime | None:
-    files = layout.files(id)
-    return datetime.fromtimestamp(int(files.stat().st_mtime), UTC) if files.is_file() else None
-
-
-def _kernel(layout: Layout, id: str) -> str:
-    """Name the one kernel of a root by its module tree; empty where there is no telling."""
-    modules = layout.root(id) / "usr/lib/modules"
-    found = sorted(tree.name for tree in modules.iterdir()) if modules.is_dir() else []
-    return found[0] if len(found) == 1 else ""
-
-
-def _last_digest(layout: Layout, id: str) -> str:
-    """Read the digest that the list of files ends with; loading it checks all that is before."""
-    if not layout.files(id).is_file():
-        return ""
-    with layout.files(id).open("rb") as file:
-        ends = [line for line in file if line.startswith(b"= ")]
-    return ends[-1].split(b" ")[1].decode("ascii", "replace") if ends else ""

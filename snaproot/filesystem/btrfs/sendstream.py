@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import BinaryIO
 
+from snaproot.filesystem.comparison import Difference
+
 _MAGIC = b"btrfs-stream\0"
 _NEWEST = 3
 _HEADER = struct.Struct("<IHI")  # length, command, checksum
@@ -38,19 +40,6 @@ class Command(IntEnum):
 
 _SUBJECT = (1, 2)  # subvol and snapshot: the path there names the stream itself
 _MAKING = frozenset({*range(Command.MKFILE, Command.RENAME), Command.LINK})
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What may differ, by paths without a leading slash; the root itself is empty.
-
-    `touched` and `gone` are single paths of the newer and the older snapshot; of `moved` (older,
-    newer), everything below moved along. Timestamps alone are no difference.
-    """
-
-    touched: frozenset[bytes] = frozenset()
-    gone: frozenset[bytes] = frozenset()
-    moved: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def parse(stream: BinaryIO) -> Difference:

@@ -14,6 +14,7 @@ from snaproot.filesystem.btrfs import binding
 from snaproot.filesystem.btrfs.binding import Subvolume
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
+from snaproot.filesystem.trees import remove
 
 _PATIENCE = 5.0  # seconds; what the kernel has not reclaimed by then it goes on reclaiming
 
@@ -53,7 +54,7 @@ def destroy(layout: Layout, place: Path, held: frozenset[int]) -> None:
     _check(found, held)
     _delete(layout.top, found)
     with translated(f"empty {place}"):
-        _remove(place, place.lstat().st_dev)
+        remove(place)
 
 
 def raze(top: Path, place: Path) -> None:
@@ -66,8 +67,7 @@ def raze(top: Path, place: Path) -> None:
     found = subvolumes_below(Layout(top), place)
     _delete(top, found)
     with translated(f"remove {place}"):
-        if os.path.lexists(place):
-            _remove(place, place.lstat().st_dev)
+        remove(place)
     binding.sync(top)
 
 
@@ -104,13 +104,3 @@ def _check(found: Sequence[Subvolume], held: frozenset[int]) -> None:
     for subvolume in found:
         if subvolume.id in held:
             raise Refused(f"{subvolume.path} is booted or the default; nothing was changed")
-
-
-def _remove(place: Path, device: int) -> None:
-    """Remove plain files and directories; what is mounted there is not entered."""
-    if place.is_symlink() or not place.is_dir():
-        place.unlink()
-    elif place.lstat().st_dev == device:
-        for entry in sorted(place.iterdir()):
-            _remove(entry, device)
-        place.rmdir()

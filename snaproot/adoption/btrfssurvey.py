@@ -2,17 +2,16 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from snaproot import fstab, kernels
+from snaproot import fstab
 from snaproot.adoption import lending, loading, sysimage, table
-from snaproot.adoption import note as notes
+from snaproot.adoption.before import adopted, is_free
 from snaproot.adoption.facts import (
     TOP_LEVEL,
     ActiveSwap,
-    Adopted,
     Found,
     Root,
     Subvolume,
@@ -20,36 +19,19 @@ from snaproot.adoption.facts import (
     SwapFile,
     is_within,
 )
+from snaproot.adoption.inspection import kernel, size, system, units, word
 from snaproot.adoption.places import SHARED, SWAP, is_ours
 from snaproot.adoption.roots import chosen
-from snaproot.adoption.shape import ORIGINAL
-from snaproot.adoption.view import View, found_at, inside, text_of
+from snaproot.adoption.view import View, inside, text_of
 from snaproot.errors import Refused
 from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.btrfs.collecting import declared
-from snaproot.filesystem.layout import Layout
 from snaproot.fstab import Entry
 from snaproot.mountinfo import mount_of
-from snaproot.record import Records
 
 _FIRST_INODE = 256
 _SYSFS = Path("/sys/fs/btrfs")
 _SWAPS = Path("/proc/swaps")
-_OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 _LOADER = ("grub/grub.cfg", "grub2/grub.cfg")
-
-
-_FIGHTING = (
-    "apt-daily-upgrade.service",
-    "apt-daily-upgrade.timer",
-    "dkms.service",
-    "grub-common.service",
-    "grub-initrd-fallback.service",
-    "grub2-common.service",
-    "packagekit-offline-update.service",
-    "unattended-upgrades.service",
-)
-"""Units that write to `/usr` or `/boot` of the running root, which a sealed one refuses."""
 
 
 def survey(
@@ -63,9 +45,9 @@ def survey(
     Raises Refused where `top` is not the top level of a Btrfs, or the ESP cannot be taken over.
     """
     _check(top)
-    adopted = _adopted(top)
-    if adopted is not None and not (booted is not None and _is_free(adopted)):
-        found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=adopted)
+    before = adopted(top)
+    if before is not None and not (booted is not None and is_free(before)):
+        found = Survey(uuid="", subvolumes=(), default=0, roots=(), adopted=before)
         return replace(found, esp=str(esp or ""))
     number = binding.subvolume_id(booted) if booted else None
     found = replace(_filesystem(top, number), esp=str(esp or ""))
@@ -91,45 +73,6 @@ def _check(top: Path) -> None:
         )
 
 
-def _adopted(top: Path) -> Adopted | None:
-    layout = Layout(top)
-    if not os.path.lexists(layout.snaproot):
-        return None
-    if not layout.record.is_dir():
-        raise Refused(
-            f"{layout.snaproot} is there, but none of snaproot's; nothing was changed",
-            hint="move it away",
-        )
-    from snaproot.leaving.note import has_left
-
-    if has_left(layout.record):
-        raise Refused(
-            "this system has left snaproot, and not all of that is gone; nothing was changed",
-            hint="snaproot deinit removes what is left over",
-        )
-    noted, record = notes.load(layout), Records(layout.record).load()
-    if noted is None:
-        return Adopted()
-    under_way = record.work or record.pending
-    return Adopted(
-        unfinished=noted.unfinished,
-        first=noted.id,
-        untaken=record.base == ORIGINAL and not declared(layout),
-        pending=under_way.target if under_way else "",
-    )
-
-
-def is_taken(top: Path) -> bool:
-    """Tell whether there is nothing to adopt any more, or an adoption is under way."""
-    adopted = _adopted(top)
-    return adopted is not None and not _is_free(adopted)
-
-
-def _is_free(adopted: Adopted) -> bool:
-    """Tell whether the original may be adopted again: an earlier one was given up."""
-    return adopted.untaken and not adopted.pending
-
-
 def _filesystem(top: Path, booted: int | None) -> Survey:
     """Read what is known before it is clear which subvolume is the root."""
     devices, name = binding.information(top)
@@ -141,23 +84,16 @@ def _filesystem(top: Path, booted: int | None) -> Survey:
     space = os.statvfs(top)
     return Survey(
         uuid=name,
-        label=_word(known / "label"),
+        label=word(known / "label"),
         devices=devices,
-        missing_devices=sum(_word(m) == "1" for m in known.glob("devinfo/*/missing")),
+        missing_devices=sum(word(m) == "1" for m in known.glob("devinfo/*/missing")),
         free=space.f_bavail * space.f_frsize,
-        metadata=int(_word(known / "allocation/metadata/bytes_used") or 0),
+        metadata=int(word(known / "allocation/metadata/bytes_used") or 0),
         subvolumes=subvolumes,
         default=default,
         roots=tuple(_roots(top, subvolumes, {default, booted})),
         booted=booted,
     )
-
-
-def _word(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _roots(
@@ -168,18 +104,9 @@ def _roots(
         if subvolume.id not in named and "/" in subvolume.path:
             continue
         base = top / subvolume.path
-        system = _system(base)
-        if system is not None and inside(base, "etc")[0] is Found.DIRECTORY:
-            yield Root(subvolume, system, text_of(base, "etc/fstab"))
-
-
-def _system(base: Path) -> str | None:
-    for name in _OS_RELEASE:
-        found, place = inside(base, name)
-        if found is Found.OTHER:
-            said = re.search(r'^PRETTY_NAME="?([^"\n]*)', place.read_text(errors="replace"), re.M)
-            return said[1] if said else "an unnamed system"
-    return None
+        name = system(base)
+        if name is not None and inside(base, "etc")[0] is Found.DIRECTORY:
+            yield Root(subvolume, name, text_of(base, "etc/fstab"))
 
 
 def _with_root(
@@ -188,11 +115,12 @@ def _with_root(
     if found.esp:
         loading.check(Path(found.esp), top / root.subvolume.path)
     here = table.Filesystem(found.uuid, found.label, found.subvolumes, found.default)
-    mounted = table.mounts(entries, here)
-    view = View(top, {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}})
+    mounted = here.mounts(entries)
+    shown = {"/": root.subvolume.path, **{m.point: m.subvolume for m in mounted}}
+    view = View({point: top / name for point, name in shown.items()})
     swap = tuple(_swap_files(view, entries))
     aside = frozenset(Path(file.path).name for file in swap if Path(file.path).parent == Path(SWAP))
-    wanted = {*SHARED, *sysimage.looked_at(), *view.points, *_seen_at(view, found.subvolumes)}
+    wanted = {*SHARED, *sysimage.looked_at(), *view.points, *_seen_at(shown, found.subvolumes)}
     boot_place = boot or view.find("/boot")[1]
     return replace(
         found,
@@ -202,18 +130,18 @@ def _with_root(
         foreign=tuple(_foreign(top, view, found.subvolumes)),
         loader_names=tuple(_loader_names(boot_place)),
         boot=str(boot_place) if boot or _is_apart(view) else "",
-        boot_size=_size(boot_place),
-        kernel=_kernel(top / root.subvolume.path, boot_place),
-        units=tuple(_units(top / root.subvolume.path)),
+        boot_size=size(boot_place),
+        kernel=kernel(top / root.subvolume.path, boot_place),
+        units=tuple(units(top / root.subvolume.path)),
         installed=inside(top / root.subvolume.path, lending.UNIT.lstrip("/"))[0] is Found.OTHER,
         pacman_conf=text_of(top / root.subvolume.path, "etc/pacman.conf") or "",
     )
 
 
-def _seen_at(view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
+def _seen_at(points: Mapping[str, str], subvolumes: Sequence[Subvolume]) -> Iterable[str]:
     """Say where the root shows each subvolume that is nested in one it mounts."""
     for subvolume in subvolumes:
-        for point, shown in view.points.items():
+        for point, shown in points.items():
             if is_within(subvolume.path, shown):
                 yield f"{point.rstrip('/')}/{Path(subvolume.path).relative_to(shown)}"
 
@@ -238,7 +166,7 @@ def _swap_files(view: View, entries: Sequence[Entry]) -> Iterable[SwapFile]:
 def _active_swap(top: Path, subvolumes: Sequence[Subvolume]) -> Iterable[ActiveSwap]:
     """Match swap files in use with subvolumes by device number: paths differ between mounts."""
     devices = {os.lstat(top / s.path).st_dev: s.path for s in subvolumes}
-    for line in _word(_SWAPS).splitlines()[1:]:
+    for line in word(_SWAPS).splitlines()[1:]:
         path = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[0])
         try:
             subvolume = devices.get(Path(path).stat().st_dev)
@@ -252,7 +180,7 @@ def foreign(top: Path, root: str) -> tuple[str, ...]:
     """Name the tools besides snaproot that go back to snapshots; `root` is from the top level."""
     found = [s for s in binding.subvolumes(top) if not is_ours(s.path)]
     subvolumes = [Subvolume(s.id, s.path) for s in sorted(found, key=lambda s: s.path)]
-    return tuple(_foreign(top, View(top, {"/": root}), subvolumes))
+    return tuple(_foreign(top, View({"/": top / root}), subvolumes))
 
 
 def _foreign(top: Path, view: View, subvolumes: Sequence[Subvolume]) -> Iterable[str]:
@@ -277,41 +205,3 @@ def _loader_names(boot: Path) -> Iterable[str]:
         found, place = inside(boot, name)
         if found is Found.OTHER and "subvol=" in place.read_text(errors="replace"):
             yield f"/boot/{name}"
-
-
-def _size(directory: Path) -> int:
-    """Sum the files below a directory, without other filesystems."""
-    if found_at(directory) is not Found.DIRECTORY:
-        return 0
-    device, total = directory.lstat().st_dev, 0
-    for place, directories, names in os.walk(directory):
-        directories[:] = [d for d in directories if os.lstat(f"{place}/{d}").st_dev == device]
-        total += sum(os.lstat(f"{place}/{name}").st_size for name in names)
-    return total
-
-
-def _kernel(root: Path, boot: Path) -> str:
-    """Name the newest kernel that has its modules; Arch's carries its package's name instead."""
-    images = {p.name.removeprefix("vmlinuz-") for p in _listed(boot) if "vmlinuz-" in p.name}
-    versions = [
-        modules.name
-        for place in ("usr/lib/modules", "lib/modules")
-        for modules in _listed(inside(root, place)[1])
-        if modules.name in images or _word(modules / "pkgbase") in images
-    ]
-    return max(versions, key=kernels.age, default="")
-
-
-def _units(root: Path) -> Iterable[str]:
-    """Name the units of a root that would write to it."""
-    places = ("usr/lib/systemd/system", "lib/systemd/system", "etc/systemd/system")
-    for name in _FIGHTING:
-        own = inside(root, f"etc/systemd/system/{name}")[1]
-        if own.is_symlink() and str(own.readlink()) == "/dev/null":
-            continue  # masked already, and not by us
-        if any(inside(root, f"{place}/{name}")[0] is Found.OTHER for place in places):
-            yield name
-
-
-def _listed(directory: Path) -> list[Path]:
-    return sorted(directory.iterdir()) if found_at(directory) is Found.DIRECTORY else []

@@ -1,0 +1,178 @@
+"""Which boot environments there are: one `zfs get` of what was set on the datasets themselves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from snaproot.environment import ID, Environment, Standing
+from snaproot.errors import Refused
+from snaproot.filesystem import metadata
+from snaproot.filesystem.zfs import binding, commands
+from snaproot.filesystem.zfs.names import id_of
+from snaproot.filesystem.zfs.properties import ENVIRONMENT, ORIGINAL, STAGING, text_of
+from snaproot.filesystem.zfs.view import View
+
+DEFAULT = "default"
+"""The key of `Environment.extra` with the `bootfs` from before an original root's adoption."""
+
+_Known = Mapping[str, str]
+UNFINISHED = "staging was not finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The original root: a dataset that lies where it always was."""
+
+    id: str
+    dataset: str
+
+
+def environments(view: View) -> Sequence[Environment]:
+    """Read every boot environment, sorted by id."""
+    names = view.names
+    found = commands.local(names.container, names.home, depth=1)
+    roots = {id: known for dataset, known in found.items() if (id := _ours(view, dataset, known))}
+    original = original_of(view, found.get(names.home, {}))
+    if original is not None:  # its dataset may lie among the roots, under a name of its own
+        beside = {original.id, id_of(original.dataset)}
+        roots = {id: known for id, known in roots.items() if id not in beside}
+    read = [_environment(id, known) for id, known in roots.items()]
+    if original is not None:
+        read += _original(view, original, found.get(original.dataset))
+    return sorted(read, key=lambda one: one.id)
+
+
+def existing(view: View, id: str) -> Environment:
+    """Read one boot environment without looking at the others; there has to be one."""
+    return read(view, id)[0]
+
+
+def read(view: View, id: str) -> tuple[Environment, _Known]:
+    """Read one that exists, and the properties that it has."""
+    root = view.names.root(id)
+    there = ID.fullmatch(id) is not None and binding.exists(root)
+    found = commands.local(view.names.home, *([root] if there else []))
+    original = original_of(view, found.get(view.names.home, {}))
+    if original is not None and original.id == id:
+        known = _local(original.dataset) or {}
+        for one in _original(view, original, known or None):
+            return one, known
+    known = found.get(root, {})
+    if original is not None and original.dataset == root:
+        raise RuntimeError(f"{id} is called {original.id}")
+    if not there or not _ours(view, root, known):
+        raise RuntimeError(f"{id} does not exist")
+    return _environment(id, known), known
+
+
+def sealed(view: View, id: str) -> Environment:
+    """Read one that has to be sealed. Raises Refused where it is not."""
+    environment = existing(view, id)
+    if not environment.complete or not environment.sealed:
+        why = environment.damage or "it is not sealed"
+        hint = "snaproot recover" if environment.damage else ""
+        raise Refused(f"{id} cannot be used: {why}; nothing was changed", hint=hint)
+    return environment
+
+
+def original(view: View) -> Original | None:
+    """Find the original root, if there is one still."""
+    return original_of(view, commands.local(view.names.home).get(view.names.home, {}))
+
+
+def original_of(view: View, home: _Known) -> Original | None:
+    """Read which dataset is the original root, out of what `<pool>/snaproot` has."""
+    id, _, inner = home.get(ORIGINAL, "").partition(" ")
+    if not ID.fullmatch(id):
+        return None
+    return Original(id, f"{view.pool}/{inner}" if inner else view.pool)
+
+
+def declare_original(view: View, id: str, dataset: str) -> None:
+    """Remember which dataset is the original root; its metadata is described after that."""
+    inner = dataset.removeprefix(view.pool).lstrip("/")
+    commands.put(view.names.home, {ORIGINAL: f"{id} {inner}".strip()})
+
+
+def forget_original(view: View) -> None:
+    """Forget it; there is none already is fine."""
+    commands.unset(view.names.home, ORIGINAL)
+
+
+def dataset_of(view: View, id: str) -> str:
+    """Name the dataset of a root."""
+    found = original(view)
+    return found.dataset if found is not None and found.id == id else view.names.root(id)
+
+
+def named(view: View, dataset: str) -> str | None:
+    """Name the boot environment whose root a dataset is."""
+    found = original(view)
+    if found is not None and found.dataset == dataset:
+        return found.id
+    id = id_of(dataset)
+    ours = id is not None and _ours(view, dataset, _local(dataset) or {})
+    return id if ours and dataset == view.names.root(id or "") else None
+
+
+def default(view: View) -> str | None:
+    """Name the boot environment that the pool's `bootfs` stands for."""
+    bootfs = commands.pool_value(view.pool, "bootfs")
+    found = named(view, bootfs) if bootfs != "-" else None
+    if found is not None:
+        return found
+    beside = original(view)
+    if beside is None:
+        return None
+    return beside.id if existing(view, beside.id).extra.get(DEFAULT) == bootfs else None
+
+
+def pointed_at(view: View, environment: Environment) -> str:
+    """Say what `bootfs` is where a boot environment is the default; empty for none."""
+    beside = environment.extra.get(DEFAULT)
+    if environment.standing is Standing.ORIGINAL and isinstance(beside, str):
+        return "" if beside == "-" else beside
+    return dataset_of(view, environment.id)
+
+
+def is_ours(view: View, id: str) -> bool:
+    """Tell whether snaproot made the root of that name, even if it did not get far."""
+    root = view.names.root(id)
+    return _ours(view, root, _local(root) or {}) is not None
+
+
+def _ours(view: View, dataset: str, known: _Known) -> str | None:
+    """Name a dataset's boot environment, if snaproot made it: another tool's may be called so."""
+    id = id_of(dataset)
+    if id is None or not (ENVIRONMENT in known or view.layout.home(id).is_dir()):
+        return None
+    return id
+
+
+def local(dataset: str) -> _Known:
+    """Read what was set on one dataset that exists."""
+    return commands.local(dataset).get(dataset, {})
+
+
+def _local(dataset: str) -> _Known | None:
+    return local(dataset) if binding.exists(dataset) else None
+
+
+def _original(view: View, original: Original, known: _Known | None) -> list[Environment]:
+    """Describe an original root; none once its removal has begun."""
+    if known is None and (known := _local(original.dataset)) is None:
+        gone = binding.exists(view.names.trashed(original.id))
+        return [] if gone else [Environment(id=original.id, damage="its root is missing")]
+    return [_environment(original.id, known)]
+
+
+def _environment(id: str, known: _Known) -> Environment:
+    """Read the text, and believe `sealed` of it only as far as the root is read-only."""
+    read_only = known.get("readonly") == "on"
+    if known.get(ENVIRONMENT, STAGING) == STAGING:
+        return Environment(id=id, damage=UNFINISHED)
+    try:
+        environment = metadata.parse(text_of(known), id)
+    except ValueError as error:
+        return Environment(id=id, damage=f"its metadata cannot be read: {error}")
+    sealed = environment.sealed and read_only and environment.standing is not Standing.ORIGINAL
+    return replace(environment, sealed=sealed)

@@ -1,0 +1,228 @@
+"""How datasets go: renamed into the trash first, and taken apart and destroyed only there.
+
+What others were cloned from cannot be destroyed: it first becomes a clone of one of them, the heir,
+by OpenZFS's own promote. The heir then has the snapshots of the root that is gone; they go as soon
+as nothing is cloned from them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from snaproot.errors import Refused
+from snaproot.filesystem.faults import translated
+from snaproot.filesystem.layout import Layout
+from snaproot.filesystem.trees import remove
+from snaproot.filesystem.zfs import binding, commands, listing
+from snaproot.filesystem.zfs.binding import OF
+from snaproot.filesystem.zfs.collecting import copied
+from snaproot.filesystem.zfs.names import CONTAINER, HOME, adopted_snapshot, id_of, short
+from snaproot.filesystem.zfs.view import View, release
+from snaproot.mountinfo import mounted_as
+from snaproot.wording import some
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot: whose it is (empty for another's), what was cloned from it, and its holds."""
+
+    name: str
+    of: str
+    clones: tuple[str, ...]
+    holds: int
+
+    @property
+    def dataset(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
+    def free(self) -> bool:
+        """Tell whether it could be destroyed."""
+        return not self.clones and not self.holds
+
+
+def check(view: View, id: str) -> None:
+    """Raise Refused where a root could not be destroyed; nothing is touched."""
+    dataset = listing.dataset_of(view, id)
+    if not binding.exists(dataset):
+        return
+    if dataset == view.names.root(id) and not listing.is_ours(view, id):
+        raise Refused(f"{dataset} is none of snaproot's; nothing was changed")
+    found = snapshots(dataset)
+    held = [one.name for one in found if one.holds and not one.clones]
+    if held:
+        raise Refused(
+            f"somebody holds {some(held)}; nothing was changed",
+            hint=f"zfs holds {held[0]} names the tag to zfs release",
+        )
+    inner = [row[0] for row in commands.listed("filesystem,volume", ["name"], dataset)]
+    if dataset != view.names.root(id):
+        _check_original(view, dataset)
+    others = [name for name in inner if name not in {dataset, view.names.etc(id)}]
+    others += [one.name for one in found if not one.of and dataset != view.names.root(id)]
+    if others:
+        raise Refused(
+            f"{dataset} holds others' datasets or snapshots: {some(others)}; nothing was changed",
+            hint="look into them; zfs rename takes a dataset out of it, zfs destroy makes an end",
+        )
+    for name in inner:
+        points = [p for p in mounted_as(name) if not p.is_relative_to(view.layout.top)]
+        if points:
+            raise Refused(
+                f"{name} is mounted at {points[0]}; nothing was changed", hint=f"umount {points[0]}"
+            )
+
+
+def _check_original(view: View, dataset: str) -> None:
+    if dataset == view.pool:
+        raise Refused(f"{dataset} is the pool's own filesystem, which cannot be deleted")
+
+
+def throw(view: View, id: str) -> None:
+    """Take a root out of sight in one durable step, then destroy it.
+
+    May be repeated after a cut at any point.
+    """
+    view.release(id)
+    trashed, dataset = view.names.trashed(id), listing.dataset_of(view, id)
+    if binding.exists(dataset):
+        destroy(view, trashed)
+        ensure(view.names.trash)
+        binding.rename(dataset, trashed)
+    if dataset != view.names.root(id):
+        listing.forget_original(view)
+    destroy(view, trashed)
+    _remove(view.layout, id)
+
+
+def empty(view: View) -> None:
+    """Destroy whatever is in the trash, and the rest of what is gone."""
+    original = listing.original(view)
+    if original is not None and binding.exists(view.names.trashed(original.id)):
+        listing.forget_original(view)
+    if binding.exists(view.names.trash):
+        for (name,) in commands.listed("filesystem", ["name"], view.names.trash):
+            if name.count("/") == view.names.trash.count("/") + 1:
+                destroy(view, name)
+    with translated(f"empty {view.layout.trash}"):
+        remove(view.layout.trash)
+    sweep(view)
+
+
+def destroy(view: View, trashed: str) -> None:
+    """Destroy a root in the trash, and what is in it; gone already is fine."""
+    if not trashed.startswith(f"{view.names.trash}/"):
+        raise RuntimeError(f"{trashed} is not in the trash")
+    for name in (f"{trashed}/etc", trashed):
+        if binding.exists(name):
+            _free(name)
+            binding.destroy(name)
+
+
+def sweep(view: View) -> None:
+    """Destroy what is left of boot environments that are gone: clones, snapshots, directories."""
+    known = frozenset(one.id for one in listing.environments(view))
+    for (name,) in commands.listed("filesystem", ["name"], view.names.home):
+        id, dot, _ = name.removeprefix(f"{view.names.work}/").partition(".")
+        if name.startswith(f"{view.names.work}/") and dot and id not in known:
+            binding.destroy(name)
+    binding.destroy_snapshots(one.name for one in _ours(view) if _is_over(one, known))
+    with translated(f"look into {view.layout.environments}"):
+        homes = [place.name for place in view.layout.environments.iterdir()]
+    for id in homes:
+        if id not in known:
+            release(view.layout.home(id))
+            _remove(view.layout, id)
+
+
+def _ours(view: View) -> Iterator[Snapshot]:
+    """List the snapshots that are ours, wherever they may be."""
+    names, original = view.names, listing.original(view)
+    shallow = {names.area(area) for area in copied(view)}
+    shallow |= {original.dataset} if original is not None else set()
+    found = snapshots(names.container)
+    found += snapshots(*filter(binding.exists, sorted(shallow)), deep=False) if shallow else []
+    yield from (one for one in found if one.of)
+
+
+def _is_over(one: Snapshot, known: frozenset[str]) -> bool:
+    """Tell whether nobody needs a snapshot: what it is for is gone, and nothing is cloned from it.
+
+    What the adopted root was made from is needed for as long as it is the original's.
+    """
+    inherited = short(one.name) == adopted_snapshot(one.of) and id_of(one.dataset) in known
+    return one.free and (one.of not in known or inherited)
+
+
+def snapshots(*datasets: str, deep: bool = True) -> list[Snapshot]:
+    """List the snapshots of datasets, and below them if `deep`, in the order they were made."""
+    columns = ("name", OF, "clones", "userrefs")
+    rows = commands.listed("snapshot", columns, *datasets, deep=deep)
+    return [
+        Snapshot(name, _text(of), _names(clones), int(holds)) for name, of, clones, holds in rows
+    ]
+
+
+def ensure(container: str) -> None:
+    """Make a dataset that only holds others; there already is fine."""
+    if not binding.exists(container):
+        binding.create(container, {"canmount": binding.CANMOUNT_OFF, "mountpoint": "none"})
+
+
+def _free(dataset: str) -> None:
+    """Leave a dataset of the trash without snapshots: what others need goes to an heir."""
+    own = snapshots(dataset, deep=False)
+    binding.destroy_snapshots(one.name for one in own if not one.clones)
+    cloned = [one for one in own if one.clones]
+    if cloned:
+        heir = _heir(cloned)
+        _part_names(cloned, heir)
+        _part_bookmarks(dataset, heir)
+        binding.zfs_promote(heir)
+        _free(dataset)
+
+
+def _heir(cloned: Sequence[Snapshot]) -> str:
+    """Choose a clone of the youngest snapshot; another tool's only where none of ours is left."""
+    clones = [clone for one in reversed(cloned) for clone in one.clones]
+    ours = (clone for clone in clones if clone.split("/")[1] in {CONTAINER, HOME})
+    return next(ours, clones[0])
+
+
+def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
+    """Rename snapshots of somebody else that would clash with the heir's own."""
+    taken = {short(one.name) for one in snapshots(heir, deep=False)}
+    for one in cloned:
+        if short(one.name) in taken:
+            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[3]}")
+
+
+def _part_bookmarks(dataset: str, heir: str) -> None:
+    """Destroy bookmarks that the heir has, too: OpenZFS moves all, and panics over two of a name.
+
+    Seen with 2.3.9: dsl_dataset_promote_sync calls dsl_bookmark_node_add, which trusts that there
+    is none yet.
+    """
+    own, taken = (
+        {short(row[0]) for row in commands.listed("bookmark", ["name"], name, deep=False)}
+        for name in (dataset, heir)
+    )
+    binding.destroy_bookmarks(f"{dataset}#{name}" for name in sorted(own & taken))
+
+
+def _remove(layout: Layout, id: str) -> None:
+    """Remove the directory about a boot environment, out of sight first."""
+    home, trashed = layout.home(id), layout.trashed(id)
+    with translated(f"remove {home}"):
+        remove(trashed)
+        if home.is_dir():
+            layout.trash.mkdir(mode=0o700, exist_ok=True)
+            home.rename(trashed)
+        remove(trashed)
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name for name in _text(value).split(",") if name)
+
+
+def _text(value: str) -> str:
+    return "" if value == "-" else value
