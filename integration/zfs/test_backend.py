@@ -473,7 +473,7 @@ class TestOriginal:
         binding.create(bench.view.names.etc(NEW), noauto)
         bench.filesystem().seal(replace(described(NEW, "original")))
         (bench.filesystem().place("original").root / "etc").mkdir()
-        assert bench.filesystem().edits(NEW) == [] or True
+        bench.filesystem().edits(NEW)  # which mounts what the heir is to get
         bench.filesystem().discard("original")
         bench.filesystem().intact(NEW)
         assert not bench.filesystem().verify(NEW, lambda _: None)

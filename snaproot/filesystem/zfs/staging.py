@@ -41,6 +41,7 @@ def create(view: View, new: str, parent: str) -> Workspace:
     etc = f"{names.etc(parent)}@{parent_snapshot(new)}"
     binding.snapshot([etc, *collecting.snapshots(view, new)], new)
     trash.ensure(names.work)
+    trash.ensure(names.trash)  # a full pool has no room to make it, and something has to go
     first = _first(view, new, parent)
     _clone(first)
     _clone({names.etc(new): (etc, _ETC)})

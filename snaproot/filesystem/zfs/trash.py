@@ -85,6 +85,7 @@ def throw(view: View, id: str) -> None:
     view.release(id)
     trashed, dataset = view.names.trashed(id), listing.dataset_of(view, id)
     if binding.exists(dataset):
+        _release_snapshots(view, dataset)
         destroy(view, trashed)
         ensure(view.names.trash)
         binding.rename(dataset, trashed)
@@ -92,6 +93,14 @@ def throw(view: View, id: str) -> None:
         listing.forget_original(view)
     destroy(view, trashed)
     _remove(view.layout, id)
+
+
+def _release_snapshots(view: View, dataset: str) -> None:
+    """Unmount what we have of them, be it beside another root: a mounted one is no heir's."""
+    for one in snapshots(dataset):
+        for place in mounted_as(one.name):
+            if place.is_relative_to(view.layout.top):
+                release(place)
 
 
 def empty(view: View) -> None:
