@@ -184,6 +184,7 @@ def _is_backend(name: str) -> bool:
         "filesystem/comparison",
         "filesystem/edits",
         "filesystem/faults",
+        "filesystem/filelist",
         "filesystem/layout",
         "filesystem/manifest",
         "filesystem/metadata",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from snaproot import durable
 from snaproot.environment import Digests, Environment
 from snaproot.errors import Refused, SnaprootError
-from snaproot.filesystem import PathChange, manifest, metadata
+from snaproot.filesystem import PathChange, filelist, manifest, metadata
 from snaproot.filesystem.btrfs import binding, listing
 from snaproot.filesystem.btrfs.comparison import candidates
 from snaproot.filesystem.btrfs.trash import subvolumes_below
@@ -64,13 +64,7 @@ def intact(layout: Layout, id: str) -> Environment:
 
 def verify(layout: Layout, id: str, report: Report) -> list[PathChange]:
     """Recompute every digest of a sealed root. Raises Refused where there is no sound list."""
-    environment = listing.sealed(layout, id)
-    try:
-        lines = manifest.load(layout.files(id), environment.digests.files)
-    except (OSError, ValueError) as error:
-        raise Refused(f"the list of {id}'s files cannot be believed: {error}") from error
-    with translated(f"read the files of {id}"):
-        return manifest.compare(lines, layout.root(id), report)
+    return filelist.verify(listing.sealed(layout, id), layout.files(id), layout.root(id), report)
 
 
 def _refuse_nested(layout: Layout, id: str) -> None:

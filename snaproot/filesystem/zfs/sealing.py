@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from snaproot.environment import Digests, Environment, Standing
 from snaproot.errors import Refused, SnaprootError
-from snaproot.filesystem import PathChange, manifest, metadata
+from snaproot.filesystem import PathChange, filelist, manifest, metadata
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.manifest import Report
 from snaproot.filesystem.zfs import binding, commands, listing
@@ -77,13 +77,7 @@ def intact(view: View, id: str) -> Environment:
 
 def verify(view: View, id: str, report: Report) -> list[PathChange]:
     """Recompute every digest of a sealed root. Raises Refused where there is no sound list."""
-    environment = listing.sealed(view, id)
-    try:
-        lines = manifest.load(view.layout.files(id), environment.digests.files)
-    except (OSError, ValueError) as error:
-        raise Refused(f"the list of {id}'s files cannot be believed: {error}") from error
-    with translated(f"read the files of {id}"):
-        return manifest.compare(lines, view.root(id), report)
+    return filelist.verify(listing.sealed(view, id), view.layout.files(id), view.root(id), report)
 
 
 def _refuse_nested(view: View, id: str) -> None:
