@@ -20,6 +20,7 @@ from snaproot.environment import PackageChange, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Change, PathChange
 from snaproot.filesystem.zfs import binding, commands, comparison, listing, trash
+from snaproot.filesystem.zfs.names import trashed
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, parts_of, text_of
 from snaproot.run import run
 from tests.contract.filesystem import BASE, NEW, described, found, staged
@@ -237,6 +238,12 @@ class TestRemoving:
         bench.filesystem().flush()
         assert bench.filesystem().space([]).free - before >= 7 << 20
 
+    def test_what_is_called_as_if_it_went_is_left_to_others(self, bench: ZfsBench) -> None:
+        theirs = trashed(bench.view.names.root("theirs"))
+        run(["zfs", "create", "-o", "canmount=noauto", theirs])
+        bench.filesystem().empty_trash()
+        assert binding.exists(theirs)
+
     def test_no_id_leads_elsewhere(self, bench: ZfsBench) -> None:
         for id in ("../areas", "/", "", ".", "B1", "b1@b1"):
             with pytest.raises(RuntimeError):
@@ -447,11 +454,10 @@ class TestOriginal:
     def test_a_removal_that_was_cut_is_finished(self, bench: ZfsBench) -> None:
         dataset = original(bench)
         bench.view.release("original")
-        trash.ensure(bench.view.names.trash)
-        binding.rename(dataset, bench.view.names.trashed("original"))
+        binding.rename(dataset, trashed(dataset))
         assert [e.id for e in bench.filesystem().environments()] == [BASE]
         bench.filesystem().empty_trash()
-        assert not binding.exists(bench.view.names.trashed("original"))
+        assert not binding.exists(trashed(dataset))
         assert listing.original(bench.view) is None
 
     def test_a_bootfs_beside_it_counts_as_its_own(self, bench: ZfsBench) -> None:
@@ -596,7 +602,6 @@ ACTIONS: dict[str, Callable[[ZfsBench], object]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_kill_at_any_step_leaves_what_discard_removes(bench: ZfsBench, action: str) -> None:
     trash.ensure(bench.view.names.work)
-    trash.ensure(bench.view.names.trash)
     before = names(bench.pool)
     killed = 0
     going = True

@@ -17,10 +17,10 @@ from snaproot.environment import Environment
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import SNAPROOT, Layout
-from snaproot.filesystem.zfs import binding, commands, listing
+from snaproot.filesystem.zfs import binding, commands, likeness, listing
 from snaproot.filesystem.zfs.backend import Zfs
 from snaproot.filesystem.zfs.names import HOME, Names, adopted_snapshot, parent_snapshot
-from snaproot.filesystem.zfs.properties import ENVIRONMENT, STAGING
+from snaproot.filesystem.zfs.staging import ETC, ROOT
 from snaproot.filesystem.zfs.trash import ensure
 from snaproot.filesystem.zfs.view import View, mount, release
 from snaproot.fstab import Entry
@@ -31,24 +31,8 @@ BUILDING = "org.snaproot:building"
 """On the home of an adoption that is not complete: the boot environment that goes with it."""
 SEED = "snaproot-seed"
 """The snapshot that areas are copied out of; clones of it are thrown away again."""
-_CARRIED = (
-    *("aclinherit", "acltype", "atime", "compression", "devices", "dnodesize", "exec"),
-    *("logbias", "recordsize", "redundant_metadata", "relatime", "setuid", "xattr"),
-)
-"""What the original may have set on itself: a clone and a new dataset would not have it."""
 _FOR_EVER = ("casesensitivity", "normalization", "utf8only")
 _LEGACY: Mapping[str, str | int] = {"mountpoint": "legacy"}
-_ETC: Mapping[str, str | int] = {
-    "canmount": binding.CANMOUNT_NOAUTO,
-    "mountpoint": "/etc",
-    "readonly": 0,
-}
-_ROOT: Mapping[str, str | int] = {
-    "canmount": binding.CANMOUNT_NOAUTO,
-    "mountpoint": "/",
-    "sync": binding.SYNC_DISABLED,  # until it is sealed: an intent log would count as a change
-    ENVIRONMENT: STAGING,
-}
 _SEED_PLACE = "seed"
 
 
@@ -129,7 +113,7 @@ class Datasets:
         if passing:
             self._lend(seed, inner, place)
         elif place.name == "etc" and place.parent.name == "root":
-            binding.create(self._dataset(place), _ETC)
+            binding.create(self._dataset(place), ETC)
             mount(self._dataset(place), place)
             copy_tree(seed / inner, place)
         else:
@@ -184,10 +168,14 @@ class Datasets:
     def lay_out(self, layout: Layout, root: str) -> None:
         """Make the home, which all areas inherit from: it has what the original has set."""
         names = self._view(layout).names
-        asked = {**_like(root, self.pool, _FOR_EVER), "mountpoint": "legacy", "canmount": "noauto"}
+        asked = {
+            **likeness.unlike(root, self.pool, _FOR_EVER),
+            "mountpoint": "legacy",
+            "canmount": "noauto",
+        }
         words = [word for name, value in asked.items() for word in ("-o", f"{name}={value}")]
         commands.output(["zfs", "create", *words, names.home], f"make {names.home}")
-        _carry(root, names.home)
+        likeness.carry({names.home: root})
         mount(names.home, layout.snaproot)
         layout.snaproot.chmod(0o700)
         ensure(names.areas)
@@ -210,8 +198,8 @@ class Datasets:
         ensure(names.container)
         origin = f"{original}@{adopted_snapshot(id)}"
         binding.snapshot([origin], id)
-        binding.clone(origin, names.root(id), _ROOT)
-        _carry(original, names.root(id))
+        binding.clone(origin, names.root(id), ROOT)
+        likeness.carry({names.root(id): original})
         mount(names.root(id), root)
 
     def keep_etc(self, layout: Layout, id: str) -> None:
@@ -291,17 +279,3 @@ def _destroy(name: str) -> None:
         own = (row[0] for row in commands.listed("snapshot", ["name"], one))
         binding.destroy_snapshots(snapshot for snapshot in own if snapshot.startswith(f"{one}@"))
         binding.destroy(one)
-
-
-def _carry(source: str, target: str) -> None:
-    """Give a dataset what another one has set on itself or from above."""
-    wanted = _like(source, target, _CARRIED)
-    if wanted:
-        commands.put(target, wanted)
-
-
-def _like(source: str, other: str, properties: Sequence[str]) -> dict[str, str]:
-    """Name the properties in which another dataset is not like the source."""
-    found = commands.values(properties, source, other)
-    names = (name for name in properties if (source, name) in found)
-    return {n: found[source, n] for n in names if found[source, n] != found.get((other, n))}

@@ -1,7 +1,6 @@
 """Boot environments on ZFS. The running system and `--sysroot` differ in `booted_root` alone."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +120,7 @@ class Zfs:
 
     def flush(self) -> None:
         for point in mounted_from(self.layout.top):
-            with suppress(OSError):
-                durable.sync_filesystem(point)
+            durable.sync_filesystem(point)
         binding.sync(self.view.pool)
 
     def set_default(self, id: str) -> None:

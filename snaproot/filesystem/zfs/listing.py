@@ -7,7 +7,7 @@ from snaproot.environment import ID, Environment, Standing
 from snaproot.errors import Refused
 from snaproot.filesystem import metadata
 from snaproot.filesystem.zfs import binding, commands
-from snaproot.filesystem.zfs.names import id_of
+from snaproot.filesystem.zfs.names import id_of, trashed
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, ORIGINAL, STAGING, text_of
 from snaproot.filesystem.zfs.view import View
 
@@ -37,7 +37,7 @@ def environments(view: View) -> Sequence[Environment]:
         roots = {id: known for id, known in roots.items() if id not in beside}
     read = [_environment(id, known) for id, known in roots.items()]
     if original is not None:
-        read += _original(view, original, found.get(original.dataset))
+        read += _original(original, found.get(original.dataset))
     return sorted(read, key=lambda one: one.id)
 
 
@@ -54,7 +54,7 @@ def read(view: View, id: str) -> tuple[Environment, _Known]:
     original = original_of(view, found.get(view.names.home, {}))
     if original is not None and original.id == id:
         known = _local(original.dataset) or {}
-        for one in _original(view, original, known or None):
+        for one in _original(original, known or None):
             return one, known
     known = found.get(root, {})
     if original is not None and original.dataset == root:
@@ -157,10 +157,10 @@ def _local(dataset: str) -> _Known | None:
     return local(dataset) if binding.exists(dataset) else None
 
 
-def _original(view: View, original: Original, known: _Known | None) -> list[Environment]:
+def _original(original: Original, known: _Known | None) -> list[Environment]:
     """Describe an original root; none once its removal has begun."""
     if known is None and (known := _local(original.dataset)) is None:
-        gone = binding.exists(view.names.trashed(original.id))
+        gone = binding.exists(trashed(original.dataset))
         return [] if gone else [Environment(id=original.id, damage="its root is missing")]
     return [_environment(original.id, known)]
 

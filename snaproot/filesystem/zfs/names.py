@@ -12,6 +12,7 @@ from snaproot.filesystem.layout import SNAPROOT
 
 HOME = "snaproot"
 CONTAINER = "ROOT"
+_TRASH = "trash."  # no id has a dot in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,6 @@ class Names:
     @property
     def work(self) -> str:
         return f"{self.home}/work"
-
-    @property
-    def trash(self) -> str:
-        return f"{self.home}/trash"
 
     def root(self, id: str) -> str:
         return f"{self.container}/{id}"
@@ -67,8 +64,24 @@ class Names:
         """Name the throw-away clone of an area; no id has a dot in it."""
         return f"{self.work}/{id}.{area}"
 
-    def trashed(self, id: str) -> str:
-        return f"{self.trash}/{id}"
+
+def trashed(dataset: str) -> str:
+    """Name a root while it is being removed: beside where it was.
+
+    OpenZFS renames into another parent only where that has room for it, and a full pool has none
+    (dsl_dir_rename_check of dsl_dir.c).
+    """
+    above, _, last = dataset.rpartition("/")
+    return f"{above}/{_TRASH}{last}"
+
+
+def untrashed(dataset: str) -> str | None:
+    """Say what a root was called, or the dataset of one that its `/etc` was in; None if it is not.
+
+    Undoes `trashed`.
+    """
+    _, mark, last = dataset.rpartition(f"/{_TRASH}")
+    return last.partition("/")[0] if mark else None
 
 
 def parent_snapshot(id: str) -> str:

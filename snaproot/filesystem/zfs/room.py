@@ -47,11 +47,15 @@ def _freed(known: Mapping[str, _Figures], root: str) -> int:
 
 
 def _freed_alone(known: Mapping[str, _Figures], dataset: str) -> int:
-    """Count one dataset: all that its clones do not share with it, and what is its own alone."""
+    """Count one dataset: what is its own alone, and of that only what no clone of it shares.
+
+    `usedbydataset` counts what its own snapshots refer to as well (zfsprops(7)).
+    """
     own = {name: found for name, found in known.items() if name.startswith(f"{dataset}@")}
     cloned = [found for found in own.values() if found.clones]
-    unique = known[dataset].unique + sum(found.used for found in own.values() if not found.clones)
-    return unique + (_left_by(known, cloned[-1]) if cloned else 0)
+    unique, others = known[dataset].unique, [one for one in own.values() if not one.clones]
+    freed = min(unique, _left_by(known, cloned[-1])) if cloned else unique
+    return freed + sum(one.used for one in others)
 
 
 def _left_by(known: Mapping[str, _Figures], origin: _Figures) -> int:

@@ -5,25 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snaproot.filesystem import Workspace
 from snaproot.filesystem.faults import translated
-from snaproot.filesystem.zfs import binding, collecting, commands, listing, trash
+from snaproot.filesystem.zfs import binding, collecting, likeness, listing, trash
 from snaproot.filesystem.zfs.binding import CANMOUNT_NOAUTO, SYNC_DISABLED, Properties
 from snaproot.filesystem.zfs.names import parent_snapshot
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, STAGING
 from snaproot.filesystem.zfs.view import View
 
-_ROOT: Properties = {
+ROOT: Properties = {
     "canmount": CANMOUNT_NOAUTO,
     "mountpoint": "/",
     "sync": SYNC_DISABLED,
     ENVIRONMENT: STAGING,
 }
 """Without `sync`, until it is sealed: a cut discards it anyway, and an intent log is a change."""
-_ETC: Properties = {"canmount": CANMOUNT_NOAUTO, "mountpoint": "/etc", "readonly": 0}
-_CARRIED = (
-    *("aclinherit", "acltype", "atime", "compression", "devices", "dnodesize", "exec"),
-    *("logbias", "recordsize", "redundant_metadata", "relatime", "setuid", "xattr"),
-)
-"""What a dataset may have set on itself or inherit: a clone inherits from elsewhere."""
+ETC: Properties = {"canmount": CANMOUNT_NOAUTO, "mountpoint": "/etc", "readonly": 0}
 _COPY: Properties = {
     "canmount": CANMOUNT_NOAUTO,
     "mountpoint": "legacy",
@@ -41,11 +36,10 @@ def create(view: View, new: str, parent: str) -> Workspace:
     etc = f"{names.etc(parent)}@{parent_snapshot(new)}"
     binding.snapshot([etc, *collecting.snapshots(view, new)], new)
     trash.ensure(names.work)
-    trash.ensure(names.trash)  # a full pool has no room to make it, and something has to go
     first = _first(view, new, parent)
     _clone(first)
-    _clone({names.etc(new): (etc, _ETC)})
-    _resemble({clone: origin.partition("@")[0] for clone, (origin, _) in first.items()})
+    _clone({names.etc(new): (etc, ETC)})
+    likeness.carry({clone: origin.partition("@")[0] for clone, (origin, _) in first.items()})
     return Workspace(new, view.root(new), collecting.mount_copies(view, new))
 
 
@@ -55,7 +49,7 @@ def _first(view: View, new: str, parent: str) -> dict[str, tuple[str, Properties
         names.copy(new, area.name): (collecting.reference(view, area, new), _COPY)
         for area in collecting.copied(view)
     }
-    return {names.root(new): (names.sealed(parent), _ROOT), **copies}
+    return {names.root(new): (names.sealed(parent), ROOT), **copies}
 
 
 def _clone(wanted: Mapping[str, tuple[str, Properties]]) -> None:
@@ -66,16 +60,3 @@ def _clone(wanted: Mapping[str, tuple[str, Properties]]) -> None:
         ]
     for one in made:
         one.result()
-
-
-def _resemble(models: Mapping[str, str]) -> None:
-    """Give each clone what differs from its model in how files are kept, such as ACLs."""
-    found = commands.values(_CARRIED, *models, *models.values())
-    for clone, model in models.items():
-        wanted = {
-            name: found[model, name]
-            for name in _CARRIED
-            if (model, name) in found and found[model, name] != found.get((clone, name))
-        }
-        if wanted:
-            commands.put(clone, wanted)

@@ -1,4 +1,4 @@
-"""How datasets go: renamed into the trash first, and taken apart and destroyed only there.
+"""How datasets go: renamed first, out of sight, and taken apart and destroyed only as such.
 
 What others were cloned from cannot be destroyed: it first becomes a clone of one of them, the heir,
 by OpenZFS's own promote. The heir then has the snapshots of the root that is gone; they go as soon
@@ -15,7 +15,16 @@ from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.binding import OF
 from snaproot.filesystem.zfs.collecting import copied
-from snaproot.filesystem.zfs.names import CONTAINER, HOME, adopted_snapshot, id_of, short
+from snaproot.filesystem.zfs.names import (
+    CONTAINER,
+    HOME,
+    adopted_snapshot,
+    id_of,
+    short,
+    trashed,
+    untrashed,
+)
+from snaproot.filesystem.zfs.properties import ENVIRONMENT
 from snaproot.filesystem.zfs.view import View, release
 from snaproot.mountinfo import mounted_as
 from snaproot.wording import some
@@ -83,15 +92,15 @@ def throw(view: View, id: str) -> None:
     May be repeated after a cut at any point.
     """
     view.release(id)
-    trashed, dataset = view.names.trashed(id), listing.dataset_of(view, id)
+    dataset = listing.dataset_of(view, id)
+    doomed = trashed(dataset)
     if binding.exists(dataset):
         _release_snapshots(view, dataset)
-        destroy(view, trashed)
-        ensure(view.names.trash)
-        binding.rename(dataset, trashed)
+        destroy(doomed)
+        binding.rename(dataset, doomed)
+    destroy(doomed)
     if dataset != view.names.root(id):
-        listing.forget_original(view)
-    destroy(view, trashed)
+        listing.forget_original(view)  # which says where the rest of it is
     _remove(view.layout, id)
 
 
@@ -104,24 +113,24 @@ def _release_snapshots(view: View, dataset: str) -> None:
 
 
 def empty(view: View) -> None:
-    """Destroy whatever is in the trash, and the rest of what is gone."""
+    """Destroy every root whose removal has begun, and the rest of what is gone."""
     original = listing.original(view)
-    if original is not None and binding.exists(view.names.trashed(original.id)):
+    if original is not None and binding.exists(trashed(original.dataset)):
+        destroy(trashed(original.dataset))
         listing.forget_original(view)
-    if binding.exists(view.names.trash):
-        for (name,) in commands.listed("filesystem", ["name"], view.names.trash):
-            if name.count("/") == view.names.trash.count("/") + 1:
-                destroy(view, name)
+    for name, known in commands.local(view.names.container, depth=1).items():
+        if untrashed(name) and ENVIRONMENT in known:
+            destroy(name)
     with translated(f"empty {view.layout.trash}"):
         remove(view.layout.trash)
     sweep(view)
 
 
-def destroy(view: View, trashed: str) -> None:
-    """Destroy a root in the trash, and what is in it; gone already is fine."""
-    if not trashed.startswith(f"{view.names.trash}/"):
-        raise RuntimeError(f"{trashed} is not in the trash")
-    for name in (f"{trashed}/etc", trashed):
+def destroy(doomed: str) -> None:
+    """Destroy a root whose removal has begun, and its `/etc`; gone already is fine."""
+    if untrashed(doomed) is None:
+        raise RuntimeError(f"{doomed} is in use")
+    for name in (f"{doomed}/etc", doomed):
         if binding.exists(name):
             _free(name)
             binding.destroy(name)
@@ -178,7 +187,7 @@ def ensure(container: str) -> None:
 
 
 def _free(dataset: str) -> None:
-    """Leave a dataset of the trash without snapshots: what others need goes to an heir."""
+    """Leave a doomed dataset without snapshots: what others need goes to an heir."""
     own = snapshots(dataset, deep=False)
     binding.destroy_snapshots(one.name for one in own if not one.clones)
     cloned = [one for one in own if one.clones]
@@ -202,7 +211,7 @@ def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
-            binding.rename(one.name, f"{one.name}-of-{one.dataset.split('/')[3]}")
+            binding.rename(one.name, f"{one.name}-of-{untrashed(one.dataset)}")
 
 
 def _part_bookmarks(dataset: str, heir: str) -> None:
