@@ -16,6 +16,12 @@ SCRIPT, CONFFILE, DEPENDENCY, NEW, FAILING = "mawk", "base-files", "zstd", "tree
 GOOD = (SCRIPT, CONFFILE, DEPENDENCY, NEW)
 RAW = (*GOOD, FAILING)
 WORDS = "The archive of snaproot's demonstration was here."
+KEY = "archive.asc"
+"""The public key, beside the secret one."""
+
+Recipe = Callable[[Path], None]
+"""Changes an unpacked package."""
+
 MARK = "var/lib/mawk-demo/upgraded-from"
 _PLACE = f"dists/{SUITE}"
 
@@ -41,11 +47,9 @@ class Archive:
     @property
     def key(self) -> bytes:
         """Return the public key, as Signed-By takes it."""
-        return (self.keys / "archive.asc").read_bytes()
+        return (self.keys / KEY).read_bytes()
 
-    def publish(
-        self, *names: str, revision: int = 1, recipe: Callable[[Path], None] | None = None
-    ) -> None:
+    def publish(self, *names: str, revision: int = 1, recipe: Recipe | None = None) -> None:
         """Rebuild packages with a higher version, add them, and sign the index anew.
 
         `recipe` changes the unpacked package in place of what is usual for that one.
@@ -99,7 +103,7 @@ class Archive:
         content[-1] ^= 1
         package.write_bytes(content)
 
-    def _rebuild(self, name: str, revision: int, recipe: Callable[[Path], None]) -> None:
+    def _rebuild(self, name: str, revision: int, recipe: Recipe) -> None:
         tree, pool = self.keys.parent / "tree", self.directory / "pool"
         pool.mkdir(exist_ok=True)
         original = next(self.raw.glob(f"{name}_*.deb"))

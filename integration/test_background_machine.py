@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,8 @@ from integration.test_trials import with_unit
 from integration.vm import trials
 from integration.vm.faults import configured
 from integration.vm.guest import BOOT, Guest
-from integration.vm.trials import SETTLED, Off, adopted, arguments, off, served, settled, status
+from integration.vm.off import Off
+from integration.vm.trials import SETTLED, adopted, arguments, off, served, settled, status
 
 pytestmark = pytest.mark.machine
 
@@ -34,7 +36,7 @@ def test_the_timer_stages_reboots_in_its_window_and_does_not_repeat_what_was_rev
             good(guest, base)
             guest.off()
         with off(machine) as disk, served(disk) as archive:
-            archive.publish("mawk", recipe=with_unit("false"), revision=2)
+            archive.publish("mawk", recipe=partial(with_unit, ends="false"), revision=2)
             base = disk.record.base
             background(disk, begins=-timedelta(minutes=30))
         with machine.boot() as guest:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from integration.vm import trials
 from integration.vm.guest import Guest
+from integration.vm.off import Off
 from integration.vm.trials import CHANGE, adopted, off, served
 
 pytestmark = pytest.mark.machine
@@ -67,7 +67,7 @@ def test_a_machine_that_leaves_offline_boots_by_a_menu_of_ours() -> None:
             disk(*CHANGE)
             disk("promote")
         with machine.opened() as (top, files):
-            disk = trials.Off(top, files)
+            disk = Off(top, files)
             disk("deinit")
         with machine.boot() as guest:
             guest.ready()

@@ -3,21 +3,24 @@
 Those marked `starred` are part of every CI run.
 """
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from integration.vm import trials
 from integration.vm.faults import panics
+from integration.vm.off import Off
 from integration.vm.trials import (
-    CHANGE,
     adopted,
+    archived,
     arguments,
+    armed,
+    done,
     lefts,
-    off,
+    offered,
+    on,
     reboots,
-    served,
     settled,
     status,
 )
@@ -37,28 +40,21 @@ WantedBy=multi-user.target
 UNIT = "usr/lib/systemd/system"
 
 
-def with_unit(ends: str) -> Callable[[Path], None]:
+def with_unit(tree: Path, ends: str) -> None:
     """Let a package bring a unit that runs /bin/true, or /bin/false."""
-
-    def recipe(tree: Path) -> None:
-        place = tree / UNIT / "brought.service"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(BROKEN.format(ends=ends), encoding="ascii")
-        wanted = tree / UNIT / "multi-user.target.wants/brought.service"
-        wanted.parent.mkdir(exist_ok=True)
-        wanted.symlink_to("../brought.service")
-
-    return recipe
+    place = tree / UNIT / "brought.service"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(BROKEN.format(ends=ends), encoding="ascii")
+    wanted = tree / UNIT / "multi-user.target.wants/brought.service"
+    wanted.parent.mkdir(exist_ok=True)
+    wanted.symlink_to("../brought.service")
 
 
-@pytest.mark.starred
-@pytest.mark.xdist_group("one machine")
-def test_a_typed_upgrade_is_tried_and_promoted() -> None:
+@pytest.mark.parametrize("zfs", on(starred="one machine"))
+def test_a_typed_upgrade_is_tried_and_promoted(zfs: bool) -> None:
     """a: typed, tried, green, promoted; the boot after that is no trial."""
-    with adopted() as machine:
-        with off(machine) as disk, served(disk) as archive:
-            archive.publish("mawk", "tree")
-            base = disk.record.base
+    with adopted(zfs=zfs) as machine:
+        base = done(machine, offered, archived("mawk", "tree"))
         with machine.boot() as guest:
             guest.ready()
             guest.login()
@@ -80,20 +76,15 @@ def test_a_typed_upgrade_is_tried_and_promoted() -> None:
             assert "snaproot.trial" not in arguments(guest.boots[-1])
             assert status(guest)["booted"] == found["base"]
             guest.off()
-        with off(machine) as disk:
-            assert disk.default == disk.record.base == found["base"]
-            assert disk.record.pending is None
+        done(machine, trials.settled_on, found["base"])
 
 
-@pytest.mark.starred
-@pytest.mark.xdist_group("the other")
-def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated() -> None:
+@pytest.mark.parametrize("zfs", on(starred="the other"))
+def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated(zfs: bool) -> None:
     """b: red, base, the reason; the same update is refused (3), a corrected one accepted."""
-    with adopted() as machine:
-        with off(machine) as disk, served(disk) as archive:
-            archive.publish("mawk", recipe=with_unit("false"))
-            disk("upgrade")
-            base = disk.record.base
+    with adopted(zfs=zfs) as machine:
+        broken, mended = (partial(with_unit, ends=ends) for ends in ("false", "true"))
+        base = done(machine, upgraded, archived("mawk", recipe=broken))
         with machine.boot() as guest:
             guest.ready()
             seconds = reboots(guest)
@@ -105,27 +96,32 @@ def test_an_upgrade_with_a_broken_unit_is_reverted_and_not_repeated() -> None:
             assert "brought.service" in str(found["verdict"])
             assert len(guest.boots) == 2
             guest.off()
-        with off(machine) as disk:
-            disk("upgrade", status=3)
-            with served(disk) as archive:
-                archive.publish("mawk", recipe=with_unit("true"), revision=2)
-                disk("upgrade")
-            disk("abandon")
+        done(machine, refused_then_accepted, archived("mawk", recipe=mended, revision=2))
 
 
-@pytest.mark.starred
-@pytest.mark.xdist_group("the other")
-def test_a_kernel_panic_is_counted_and_left() -> None:
+def upgraded(disk: Off, archive: bytes) -> str:
+    """Stage and arm what an archive offers; name the base."""
+    base = offered(disk, archive)
+    disk("upgrade")
+    return base
+
+
+def refused_then_accepted(disk: Off, archive: bytes) -> None:
+    disk("upgrade", status=3)
+    upgraded(disk, archive)
+    disk("abandon")
+
+
+@pytest.mark.parametrize("zfs", on(starred="the other", zfs_starred="one machine"))
+def test_a_kernel_panic_is_counted_and_left(zfs: bool) -> None:
     """c: the kernel panics before there is any userspace; the counter alone brings the base."""
-    with adopted() as machine:
-        with off(machine, "[trial]\ntries = 1\n") as disk:
-            disk(*CHANGE)
-            base = disk.record.base
-            panics(disk)
+    with adopted(zfs=zfs) as machine:
+        what = armed(machine, panics, tries=1)
         with machine.boot() as guest:
             guest.ready()
             found = settled(guest)
-            assert found["booted"] == found["base"] == base
+            assert found["booted"] == found["base"] == what.base
             assert lefts(guest) == ["0", ""]
             assert "snaproot ran in none of its boots" in str(found["verdict"])
             guest.off()
+        done(machine, trials.back, what)

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from integration.vm.faults import argued, configured, removed
-from integration.vm.trials import Off, adopted, armed, returned
+from integration.vm.off import Off
+from integration.vm.trials import adopted, armed, returned
 
 pytestmark = pytest.mark.machine
 

@@ -1,6 +1,6 @@
 """The plug is pulled in a trial, in a promotion, in a revert: each boot after that is a good one.
 
-That what must always hold does so on the disk as it was left, `off` asserts each time.
+That what must always hold does so on the disk as it was left, `done` asserts each time.
 """
 
 from functools import partial
@@ -9,6 +9,7 @@ import pytest
 
 from integration.vm.faults import STOPPED, WAITS, asked, goes_on, red, stops
 from integration.vm.guest import BOOT, Machine
+from integration.vm.off import Off
 from integration.vm.trials import (
     BACK,
     SETTLED,
@@ -16,10 +17,13 @@ from integration.vm.trials import (
     adopted,
     arguments,
     armed,
+    back,
+    done,
     lefts,
-    off,
+    on,
     returned,
     settled,
+    settled_on,
 )
 from snaproot.state import Phase
 
@@ -28,24 +32,29 @@ pytestmark = pytest.mark.machine
 KERNEL = r"\] Command line: .*snaproot\.trial="
 
 
-def test_a_power_cut_in_the_trial_counts() -> None:
+@pytest.mark.parametrize("zfs", on())
+def test_a_power_cut_in_the_trial_counts(zfs: bool) -> None:
     """g: the plug is pulled as the kernel starts, and while the trial is judged."""
-    with adopted() as machine:
+    with adopted(zfs=zfs) as machine:
         what = armed(machine, partial(asked, script=WAITS), tries=2)
         for left, place in ((1, KERNEL), (0, STOPPED)):
             pulled(machine, place)
-            with off(machine) as disk:
-                assert disk.env
-                assert (disk.env.good, disk.env.tries) == (what.base, left)
-                assert disk.record.pending
-                assert disk.record.pending.phase is Phase.ARMED
+            done(machine, stays_armed, what, left)
         ended = returned(machine, what, tries=0)
         assert "snaproot ran in 1 of its boots" in str(ended.verdict["reason"])
 
 
-def test_a_power_cut_in_a_promotion_ends_in_a_proven_root() -> None:
+def stays_armed(disk: Off, what: Armed, left: int) -> None:
+    assert disk.env
+    assert (disk.env.good, disk.env.tries) == (what.base, left)
+    assert disk.record.pending
+    assert disk.record.pending.phase is Phase.ARMED
+
+
+@pytest.mark.parametrize("zfs", on())
+def test_a_power_cut_in_a_promotion_ends_in_a_proven_root(zfs: bool) -> None:
     """g: before the loader knows, it is reverted; after that, it is finished."""
-    with adopted() as machine:
+    with adopted(zfs=zfs) as machine:
         what = armed(machine, partial(stops, verb="promote", where=BEFORE_THE_LOADER))
         promotion_is_cut(machine, what)
         ended = returned(machine, what, tries=0)
@@ -59,10 +68,12 @@ def test_a_power_cut_in_a_promotion_ends_in_a_proven_root() -> None:
             assert found["booted"] == found["base"] == found["default"] == what.target
             assert "snaproot.trial" not in arguments(guest.boots[-1])
             guest.off()
-        with off(machine) as disk:
-            assert disk.record.last == str(found["verdict"]["deployment"])  # type: ignore[index]
-            assert disk.env
-            assert disk.env.good == what.target
+        done(machine, promoted, what.target, found["verdict"]["deployment"])  # type: ignore[index]
+
+
+def promoted(disk: Off, target: str, deployment: str) -> None:
+    settled_on(disk, target)
+    assert disk.record.last == deployment
 
 
 BEFORE_THE_LOADER = "before bootloader.grub Grub settle 1"
@@ -75,40 +86,38 @@ def promotion_is_cut(machine: Machine, what: Armed, good: str = "") -> None:
     `good` is what the loader boots then. The default has not moved yet.
     """
     pulled(machine, STOPPED)
-    with off(machine) as disk:
-        pending = disk.record.pending
-        assert pending
-        assert pending.phase is Phase.PROMOTING
-        assert disk.record.base == disk.default == what.base
-        assert disk.env
-        assert disk.env.good == (good or what.base)
+    done(machine, promotes, what.base, good or what.base)
 
 
-def test_a_power_cut_in_a_revert_ends_on_the_base() -> None:
+def promotes(disk: Off, base: str, good: str) -> None:
+    pending = disk.record.pending
+    assert pending
+    assert pending.phase is Phase.PROMOTING
+    assert disk.record.base == disk.default == base
+    assert disk.env
+    assert disk.env.good == good
+
+
+@pytest.mark.parametrize("zfs", on())
+def test_a_power_cut_in_a_revert_ends_on_the_base(zfs: bool) -> None:
     """g: before the counter is spent; on the base, before what was created is deleted."""
-    with adopted() as machine:
+    with adopted(zfs=zfs) as machine:
         what = armed(machine, red, partial(stops, verb="health", where=BEFORE_SPENDING), tries=2)
         revert_is_cut(machine, what)
-        with off(machine) as disk:
-            stops(disk, "recover", "before filesystem.btrfs.backend Btrfs discard 1", what.base)
+        halt = partial(stops, verb="recover", where="before FILESYSTEM discard 1", id=what.base)
+        done(machine, halt)
         with machine.boot() as guest:
             guest.serial.wait(rf"{BACK}[^\r]*\n(.*\n)*.*{STOPPED}", 3 * BOOT)
             assert lefts(guest) == ["0", ""]
             guest.pull()
-        with off(machine) as disk:
-            assert disk.record.pending
-            assert disk.record.pending.phase is Phase.REVERTING
-            assert disk.env
-            assert (disk.env.good, disk.env.trial) == (what.base, "")
-            goes_on(disk, "recover", what.base)
+        done(machine, reverts_on_the_base, what)
         with machine.boot() as guest:
             guest.ready()
             found = settled(guest)
             assert found["booted"] == found["base"] == found["default"] == what.base
             assert found["verdict"]["result"] == "bad"  # type: ignore[index]
             guest.off()
-        with off(machine) as disk:
-            assert what.target not in disk.environments
+        done(machine, back, what)
 
 
 BEFORE_SPENDING = "before bootloader.grub Grub leave 1"
@@ -117,13 +126,25 @@ BEFORE_SPENDING = "before bootloader.grub Grub leave 1"
 def revert_is_cut(machine: Machine, what: Armed) -> None:
     """Pull the plug where the trial stops before it spends its counter."""
     pulled(machine, STOPPED)
-    with off(machine) as disk:
-        pending = disk.record.pending
-        assert pending
-        assert (pending.phase, pending.bad) == (Phase.REVERTING, True)
-        assert disk.default == what.base
-        assert disk.env
-        assert (disk.env.good, disk.env.tries) == (what.base, 1)
+    done(machine, reverts, what)
+
+
+def reverts(disk: Off, what: Armed) -> None:
+    pending = disk.record.pending
+    assert pending
+    assert (pending.phase, pending.bad) == (Phase.REVERTING, True)
+    assert disk.default == what.base
+    assert disk.env
+    assert (disk.env.good, disk.env.tries) == (what.base, 1)
+
+
+def reverts_on_the_base(disk: Off, what: Armed) -> None:
+    """Assert that its loader was told, and nothing else; let it go on."""
+    assert disk.record.pending
+    assert disk.record.pending.phase is Phase.REVERTING
+    assert disk.env
+    assert (disk.env.good, disk.env.trial) == (what.base, "")
+    goes_on(disk, "recover", what.base)
 
 
 def pulled(machine: Machine, place: str) -> None:

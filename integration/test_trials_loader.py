@@ -20,7 +20,8 @@ from integration.powercut import private_mounts
 from integration.vm import disks, parts
 from integration.vm.faults import removed
 from integration.vm.guest import Machine
-from integration.vm.trials import Armed, Off, adopted, armed, lefts, off, status
+from integration.vm.off import Off
+from integration.vm.trials import Armed, adopted, armed, lefts, off, status
 from snaproot.run import run
 from snaproot.state import Phase
 

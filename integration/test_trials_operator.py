@@ -7,18 +7,9 @@ import pytest
 from integration.vm import trials
 from integration.vm.faults import STOPPED, WAITS, asked, configured
 from integration.vm.guest import Guest
+from integration.vm.off import Off
 from integration.vm.qemu import Hardware
-from integration.vm.trials import (
-    SETTLED,
-    Armed,
-    Off,
-    adopted,
-    armed,
-    lefts,
-    off,
-    settled,
-    status,
-)
+from integration.vm.trials import SETTLED, Armed, adopted, armed, lefts, off, settled, status
 
 pytestmark = pytest.mark.machine
 

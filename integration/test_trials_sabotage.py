@@ -12,8 +12,9 @@ from integration.test_trials_cut import (
     revert_is_cut,
 )
 from integration.vm.faults import patched, red, stops, written
+from integration.vm.off import Off
 from integration.vm.stream import Unheard
-from integration.vm.trials import Off, adopted, armed, reboots
+from integration.vm.trials import adopted, armed, reboots
 
 pytestmark = pytest.mark.machine
 

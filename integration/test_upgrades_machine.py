@@ -7,7 +7,8 @@ import pytest
 
 from integration.vm.guest import machine
 from integration.vm.images import adopted as image
-from integration.vm.trials import CHANGE, Off, arguments, off, served, settled, sound
+from integration.vm.off import Off
+from integration.vm.trials import CHANGE, arguments, off, served, settled, sound
 from snaproot.run import run
 
 pytestmark = pytest.mark.machine

@@ -1,22 +1,26 @@
 """What is done to a trial on a powered-off disk: nothing that proving or arming would let pass."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from integration.vm.trials import Off
-from snaproot.filesystem.btrfs import binding
+from integration.vm.off import Off
+from snaproot.bootloader.entry import COPIES, INITRAMFS, KERNEL
 
 STOPS = Path(__file__).with_name("stops.py")
 STOPPED = "testbed: stopped here"
 WAITS = f"{{ echo '{STOPPED}' >/dev/console; sleep infinity; }}"
 """For a shell."""
+NO_INITRAMFS = b"\0" * 4096
 PYTHON = "usr/lib/snaproot/python/snaproot"
 
 
 @contextmanager
 def unsealed(disk: Off) -> Iterator[Path]:
-    """Yield the trial's root for writing, and seal it again."""
+    """Yield the trial's root for writing, and seal it again. On Btrfs alone."""
+    from snaproot.filesystem.btrfs import binding
+
     root = disk.layout.root(disk.target)
     binding.set_read_only(root, read_only=False)
     yield root
@@ -51,7 +55,22 @@ def patched(disk: Off, module: str, old: str, new: str) -> None:
 
 def panics(disk: Off) -> None:
     """Let the trial's kernel have no initramfs that it could use: it panics at once."""
-    written(disk, disk.entry(disk.target).initramfs, b"\0" * 4096)
+    boots = disk.entry(disk.target)
+    if boots.readable:
+        written(disk, boots.initramfs, NO_INITRAMFS)
+    else:
+        misled(disk)
+
+
+def misled(disk: Off) -> None:
+    """Lead the trial alone to copies of its own that are none: others may share the right ones."""
+    kernel, _ = disk.loaded(disk.target)
+    other = disk.home / COPIES / ("0" * 32)
+    other.mkdir()
+    shutil.copy(kernel, other / KERNEL)
+    (other / INITRAMFS).write_bytes(NO_INITRAMFS)
+    entry = disk.home / f"entries/{disk.target}.cfg"
+    entry.write_text(entry.read_text().replace(kernel.parent.name, other.name))
 
 
 def argued(disk: Off, old: str, new: str) -> None:
@@ -64,7 +83,7 @@ def argued(disk: Off, old: str, new: str) -> None:
 
 def configured(disk: Off, path: str, text: str, id: str = "") -> Path:
     """Write a file below the `/etc` of the trial, or of another; a script may be run."""
-    place = disk.layout.etc(id or disk.target) / path
+    place = disk.etc(id or disk.target) / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)
     place.chmod(0o755 if text.startswith("#!") else 0o644)
@@ -82,7 +101,13 @@ def red(disk: Off) -> None:
 
 
 def stops(disk: Off, verb: str, where: str, id: str = "") -> None:
-    """Let a unit's verb stop for ever at a call, such as `before bootloader.grub Grub settle 1`."""
+    """Let a unit's verb stop for ever at a call, such as `before bootloader.grub Grub settle 1`.
+
+    `FILESYSTEM` in it stands for the module and the class of the disk's own backend.
+    """
+    backend = type(disk.filesystem)
+    module = backend.__module__.removeprefix("snaproot.")
+    where = where.replace("FILESYSTEM", f"{module} {backend.__name__}")
     configured(disk, "testbed/stops.py", STOPS.read_text(), id)
     start = f"/usr/bin/python3 -IBS /etc/testbed/stops.py {verb} {where}"
     drop_in = f"[Service]\nExecStart=\nExecStart={start}\n"
@@ -91,5 +116,5 @@ def stops(disk: Off, verb: str, where: str, id: str = "") -> None:
 
 def goes_on(disk: Off, verb: str, id: str) -> None:
     """Let it stop no more."""
-    place = disk.layout.etc(id) / f"systemd/system/snaproot-{verb}.service.d/stops.conf"
+    place = disk.etc(id) / f"systemd/system/snaproot-{verb}.service.d/stops.conf"
     place.unlink()

@@ -38,6 +38,7 @@ class Machine:
     disk: Path
     variables: Path
     hardware: Hardware = field(default_factory=Hardware)
+    zfs: bool = False
 
     @contextmanager
     def boot(self) -> "Iterator[Guest]":
@@ -53,13 +54,15 @@ class Machine:
 
 
 @contextmanager
-def machine(image: Path, hardware: Hardware | None = None) -> Iterator[Machine]:
-    """Lend a machine whose disk begins as an image of `images`."""
+def machine(
+    image: Path, hardware: Hardware | None = None, *, zfs: bool = False
+) -> Iterator[Machine]:
+    """Lend a machine whose disk begins as an image of `images`, or of `zfs`."""
     kind = hardware or Hardware()
     variables = kind.firmware()[1] if kind.secure else image / "vars.fd"
     with disks.home() as home:
         shutil.copy(variables, home / "vars.fd")
-        yield Machine(home, disks.overlay(image / "disk.img", home), home / "vars.fd", kind)
+        yield Machine(home, disks.overlay(image / "disk.img", home), home / "vars.fd", kind, zfs)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def _named(suite: str, kind: str, *content: bytes) -> str:
 
 
 def _with_dracut(home: Path, made: Path) -> None:
-    disk = _copied(made, home)
+    disk = copied(made, home)
     with timed("dracut: apt"), opened(home, disk) as top:
         debian.with_dracut(home, top / "@")
         run(["fstrim", str(top)])
@@ -73,7 +73,7 @@ def _with_dracut(home: Path, made: Path) -> None:
 
 
 def _packaged(home: Path, made: Path, package: Path) -> None:
-    disk = _copied(made, home)
+    disk = copied(made, home)
     with timed("packaged: dpkg"), opened(home, disk) as top:
         place = f"/run/{package.name}"
         bound = ("--ro-bind", str(package), place)
@@ -83,7 +83,7 @@ def _packaged(home: Path, made: Path, package: Path) -> None:
 
 
 def _adopted(home: Path, made: Path) -> None:
-    disk = _copied(made, home)
+    disk = copied(made, home)
     with (
         timed("adopted: init"),
         opened(home, disk) as top,
@@ -91,7 +91,14 @@ def _adopted(home: Path, made: Path) -> None:
     ):
         snaproot(top, boot, "-y", "init")
         run(["fstrim", str(top)])
-    with timed("adopted: a boot"), switched_on(home, disk, home / "vars.fd") as guest:
+    with timed("adopted: a boot"):
+        booted(home, disk)
+    disk.rename(home / "disk.img")
+
+
+def booted(home: Path, disk: Path) -> None:
+    """Boot what was adopted once, by its own menu, so that what its loader can do is known."""
+    with switched_on(home, disk, home / "vars.fd") as guest:
         guest.ready()
         guest.run("systemctl is-system-running --wait", status=None)
         guest.off()
@@ -99,10 +106,9 @@ def _adopted(home: Path, made: Path) -> None:
         found = envblock.parse((boot / "EFI/snaproot/env").read_bytes())
         if found is None or not found.canary:
             raise SnaprootError("the adopted machine was not started from its own menu")
-    disk.rename(home / "disk.img")
 
 
-def _copied(made: Path, home: Path) -> Path:
+def copied(made: Path, home: Path) -> Path:
     """Begin a layer with a copy of the one below."""
     disk = home / f"{loop.MARK}disk.img"
     for source, target in ((made / "disk.img", disk), (made / "vars.fd", home / "vars.fd")):

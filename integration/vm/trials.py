@@ -1,29 +1,30 @@
 """What scenarios of trials have in common: a disk that is looked at, and what must always hold."""
 
+import io
 import json
 import shutil
+import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from _pytest.mark.structures import ParameterSet
 
 from integration import debian
-from integration.archive import Archive
-from integration.machine import Machine as Commands
+from integration.archive import KEY, Archive, Recipe
 from integration.vm import images
+from integration.vm import zfs as pools
 from integration.vm.guest import BOOT, Guest, Machine, machine
+from integration.vm.off import Off, always
 from integration.vm.qemu import Hardware
-from snaproot.bootloader import entry, envblock
-from snaproot.bootloader.entry import ORIGINAL
-from snaproot.bootloader.envblock import Env
-from snaproot.environment import Environment, Standing
-from snaproot.filesystem.btrfs.backend import Btrfs
-from snaproot.filesystem.layout import Layout
-from snaproot.record import Records
-from snaproot.state import Phase, Record
+from integration.zfs import call
 
+T = TypeVar("T")
 SETTLED = 240.0  # seconds that a verdict may take on a slow machine
 BACK = r"snaproot\.revert="
 """On the command line of a base to which a trial was left."""
@@ -31,74 +32,34 @@ BACK = r"snaproot\.revert="
 CHANGE = ("run", "sh", "-c", "echo changed >/usr/lib/changed; echo changed >/var/lib/changed")
 
 
-@dataclass(frozen=True, slots=True)
-class Off:
-    """A machine that is off: its disk, its ESP, and this checkout's snaproot on them."""
+def on(*, starred: str = "", zfs_starred: str = "") -> Sequence[ParameterSet]:
+    """Have a scenario take its `zfs`: no, on Btrfs; yes, on ZFS.
 
-    top: Path
-    esp: Path
-    settings: str = ""
-
-    def __call__(self, *words: str, status: int = 0) -> Mapping[str, object]:
-        """Run snaproot as one does on a disk that is attached elsewhere; insist on its exit code.
-
-        Returns what it printed as JSON.
-        """
-        options = ("--sysroot", str(self.top), "--esp", str(self.esp), "--json", "-y")
-        return Commands(self.top, _configured(self.settings), options)(*words, status=status).json
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.top)
-
-    @property
-    def record(self) -> Record:
-        return Records(self.layout.record).load()
-
-    @property
-    def home(self) -> Path:
-        return self.esp / "EFI/snaproot"
-
-    @property
-    def env(self) -> Env | None:
-        path = self.home / "env"
-        return envblock.parse(path.read_bytes()) if path.exists() else None
-
-    @property
-    def environments(self) -> Mapping[str, Environment]:
-        return {one.id: one for one in Btrfs(self.layout, None).environments()}
-
-    @property
-    def default(self) -> str | None:
-        return Btrfs(self.layout, None).default()
-
-    @property
-    def target(self) -> str:
-        pending = self.record.pending
-        assert pending is not None
-        return pending.target
-
-    def entry(self, id: str) -> entry.Entry:
-        found = entry.parse((self.home / f"entries/{id}.cfg").read_text())
-        assert found is not None, f"the entry of {id} is garbled"
-        return found
+    One that every CI run has names the group that it runs in, one after the other.
+    """
+    kinds = (("btrfs", starred, ()), ("zfs", zfs_starred, (pytest.mark.zfs,)))
+    return [
+        pytest.param(name == "zfs", id=name, marks=(*marks, *_starred(group)))
+        for name, group, marks in kinds
+    ]
 
 
-def _configured(settings: str) -> tuple[str, ...]:
-    """Give a run of snaproot settings: /run is its alone, in a mount namespace of its own."""
-    if not settings:
-        return ()
-    script = (
-        'mount -t tmpfs none /run && mkdir /run/snaproot && printf %s "$1" '
-        '>/run/snaproot/snaproot.toml && shift && exec "$@"'
-    )
-    return ("unshare", "-m", "sh", "-e", "-c", script, "sh", settings)
+def _starred(group: str) -> Sequence[pytest.MarkDecorator]:
+    return (pytest.mark.starred, pytest.mark.xdist_group(group)) if group else ()
 
 
 @contextmanager
-def adopted(hardware: Hardware | None = None) -> Iterator[Machine]:
-    """Lend a machine that snaproot has adopted."""
-    with machine(images.adopted(), hardware) as found:
+def unadopted(suite: str = images.SUITE, *, zfs: bool = False) -> Iterator[Machine]:
+    """Lend a stock machine with snaproot's package; its root is on Btrfs, or on ZFS."""
+    with machine(pools.packaged() if zfs else images.packaged(suite), zfs=zfs) as found:
+        yield found
+
+
+@contextmanager
+def adopted(hardware: Hardware | None = None, *, zfs: bool = False) -> Iterator[Machine]:
+    """Lend a machine that snaproot has adopted; its root is on Btrfs, or on ZFS."""
+    image = pools.adopted() if zfs else images.adopted()
+    with machine(image, hardware, zfs=zfs) as found:
         yield found
 
 
@@ -111,29 +72,17 @@ def off(found: Machine, settings: str = "", spoilt: str = "") -> Iterator[Off]:
         yield disk
 
 
-def always(disk: Off, spoilt: str = "") -> None:
-    """Assert what must hold at every instant (I1, I2), on a disk as it was found.
+def done(
+    found: Machine, do: Callable[..., T], *words: object, settings: str = "", spoilt: str = ""
+) -> T:
+    """Do something to the disk of a machine that is off: call `do(Off, *words)` as `off` would.
 
-    `spoilt` is a trial that the scenario has made one that the loader cannot load.
+    Where that disk has a pool, `do`, `words` and what is returned have to be what pickle can carry.
     """
-    record, known = disk.record, disk.environments
-    pending = record.pending
-    promoting = {pending.target} if pending and pending.phase is Phase.PROMOTING else set()
-    believed = {Standing.PROVEN, Standing.ORIGINAL}
-    proven = {id for id, one in known.items() if one.standing in believed} | promoting
-    assert known[record.base].complete
-    assert record.base in proven
-    assert disk.default in proven
-    env = disk.env
-    if env is None:
-        return
-    assert env.good in proven
-    for id in {env.good, env.trial if env.tries else env.good} - {spoilt, ORIGINAL}:
-        assert known[id].complete
-        assert known[id].sealed
-        boots = disk.entry(id)
-        assert (disk.top / boots.kernel.lstrip("/")).stat().st_size
-        assert (disk.top / boots.initramfs.lstrip("/")).stat().st_size
+    if found.zfs:
+        return call.done(found.disk, do, words, (settings, spoilt))
+    with off(found, settings, spoilt) as disk:
+        return do(disk, *words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +101,16 @@ class Ended:
     heard: str
 
 
-def armed(found: Machine, *damages: Callable[[Off], None], tries: int = 1) -> Armed:
+def armed(found: Machine, *damages: Callable[[Off], object], tries: int = 1) -> Armed:
     """Stage and arm a change, and do to the trial what neither proof nor arming would let pass."""
-    with off(found, f"[trial]\ntries = {tries}\n") as disk:
-        disk(*CHANGE)
-        for damage in damages:
-            damage(disk)
-        return Armed(disk.record.base, disk.target)
+    return done(found, arm, damages, settings=f"[trial]\ntries = {tries}\n")
+
+
+def arm(disk: Off, damages: Sequence[Callable[[Off], object]]) -> Armed:
+    disk(*CHANGE)
+    for damage in damages:
+        damage(disk)
+    return Armed(disk.record.base, disk.target)
 
 
 def returned(found: Machine, what: Armed, *, tries: int = 1, seconds: float = BOOT) -> Ended:
@@ -173,13 +125,24 @@ def returned(found: Machine, what: Armed, *, tries: int = 1, seconds: float = BO
         assert lefts(guest) == [*map(str, reversed(range(tries))), ""]
         guest.off()
         heard = guest.serial.text()
-    with off(found) as disk:
-        assert disk.default == disk.record.base == what.base
-        assert disk.record.pending is None
-        assert what.target not in disk.environments
+    done(found, back, what)
     verdict = told["verdict"]
     assert isinstance(verdict, dict)
     return Ended(verdict, heard)
+
+
+def back(disk: Off, what: Armed) -> None:
+    """Assert that nothing is left of a trial."""
+    settled_on(disk, what.base)
+    assert what.target not in disk.environments
+
+
+def settled_on(disk: Off, base: str) -> None:
+    """Assert that nothing is pending, and that all say this is what boots."""
+    assert disk.default == disk.record.base == base
+    assert disk.record.pending is None
+    assert disk.env
+    assert (disk.env.good, disk.env.tries) == (base, 0)
 
 
 def reboots(guest: Guest) -> float:
@@ -199,11 +162,32 @@ def lefts(guest: Guest) -> list[str]:
 def served(disk: Off) -> Iterator[Archive]:
     """Put a package archive into the machine's /srv, and make it the base's only one."""
     with tempfile.TemporaryDirectory() as work:
-        place = disk.layout.areas / "srv/archive"
+        place = disk.area("/srv") / "archive"
         shutil.rmtree(place, ignore_errors=True)
         made = Archive.create(place, Path(work), debian.raw(images.SUITE))
-        made.install(disk.layout.root(disk.record.base))
+        made.install(disk.root(disk.record.base))
         yield made
+
+
+def archived(*names: str, revision: int = 1, recipe: Recipe | None = None) -> bytes:
+    """Make a package archive for `offered`: a tar(1) archive, with its key."""
+    with tempfile.TemporaryDirectory() as work, io.BytesIO() as packed:
+        made = Archive.create(Path(work, "archive"), Path(work), debian.raw(images.SUITE))
+        made.publish(*names, revision=revision, recipe=recipe)
+        shutil.copy(made.keys / KEY, made.directory)
+        with tarfile.open(fileobj=packed, mode="w") as file:
+            file.add(made.directory, made.directory.name)
+        return packed.getvalue()
+
+
+def offered(disk: Off, archive: bytes) -> str:
+    """Put a package archive into the machine's /srv, make it the base's only one, and name that."""
+    base, place = disk.record.base, disk.area("/srv") / "archive"
+    shutil.rmtree(place, ignore_errors=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as file:
+        file.extractall(place.parent, filter="data")
+    Archive(place, place, Path()).install(disk.root(base))
+    return base
 
 
 def status(guest: Guest) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """Disk images of Debian with its root on ZFS, layer by layer, as `images` has those on Btrfs.
 
 One pool, `rpool`, of which Debian's GRUB reads `/boot`: `rpool/ROOT/debian` is the root and the
-pool's `bootfs`, `rpool/home` is `/home`. Snaproot's package comes with the second layer.
+pool's `bootfs`, `rpool/home` is `/home`.
 """
 
 import shutil
@@ -26,9 +26,9 @@ POOL = "rpool"
 ROOT = "/mnt"
 """Where what is mounted of a disk that is opened has its `/`."""
 
-_HERE = Path(__file__).parent
-_FILL = _HERE / "fill.sh"
-_INSTALL = _HERE / "install.sh"
+ESP = "/esp"
+
+_FILL = Path(__file__).with_name("fill.sh")
 _RUNNING = 900.0  # seconds
 _SECTOR = 512
 _POOL_TYPE = "6A898CC3-1DD2-11B2-99A6-080020736631"
@@ -40,37 +40,39 @@ start={parts.ROOT_AT // _SECTOR}, size={parts.ROOT_SIZE // _SECTOR}, type={_POOL
 _LEFT_OUT = ("./.snapshots", "./boot/grub/*", "./tmp/*", "./run/*", "./var/cache/apt/*")
 
 
-def stock() -> Path:
-    """Return Debian without snaproot."""
-    made, zfs = images.stock(SUITE), module.built()
+def packaged() -> Path:
+    """Return Debian with snaproot's package, installed before ZFS is, by the root's own dpkg."""
+    made, zfs = images.packaged(SUITE), module.built()
     sources = (getsource(function).encode() for function in (_archived, _partitioned))
     own = (*sources, _TABLE.encode(), _FILL.read_bytes())
-    name = _named("zfs-stock", made.name.encode(), zfs.name.encode(), *own)
-    return debian.kept(name, lambda home: _stock(home, made, zfs))
+    name = _named("zfs-packaged", made.name.encode(), zfs.name.encode(), *own)
+    return debian.kept(name, lambda home: _packaged(home, made, zfs))
 
 
-def packaged() -> Path:
-    """Return the same with snaproot's package, installed by the root's own dpkg."""
-    made, package = stock(), debian.package(SUITE)
-    name = _named("zfs-packaged", made.name.encode(), package.read_bytes(), _INSTALL.read_bytes())
-    return debian.kept(name, lambda home: _packaged(home, made, package))
+def adopted() -> Path:
+    """Return the same, adopted by this checkout's snaproot, and proven by a boot."""
+    made = packaged()
+    name = _named("zfs-adopted", made.name.encode(), Path(__file__).read_bytes())
+    return debian.kept(name, lambda home: _adopted(home, made))
 
 
 @contextmanager
-def opened(disk: Path) -> Iterator[bench.Bench]:
-    """Lend a machine that has the disk of one that is off: its pool imported, its ESP at `/esp`.
+def opened(disk: Path, *others: Path) -> Iterator[bench.Bench]:
+    """Lend a machine that has the disk of one that is off: its pool imported, its ESP at `ESP`.
 
-    None of the pool's filesystems is mounted; what is mounted by the end is unmounted there.
+    None of the pool's filesystems is mounted, nothing is by the end. Raises SnaprootError where
+    the pool is ill, before or after.
     """
     with (
         machines.home() as home,
-        bench.running(home, bench.packed(home), disk) as guest,
+        bench.running(home, bench.packed(home), disk, *others) as guest,
     ):
-        device = f"/dev/disk/by-id/virtio-{disk.stem}"
-        guest.run(f"mkdir /esp && mount {device}-part1 /esp")
-        guest.run(f"zpool import -f -N -d {device}-part2 -o cachefile=none -R {ROOT} {POOL}")
+        device, healthy = f"/dev/disk/by-id/virtio-{disk.stem}-part", f"zpool status -x {POOL}"
+        guest.run(f"mkdir {ESP} && mount {device}1 {ESP}")
+        guest.run(f"zpool import -f -N -d {device}2 -o cachefile=none -R {ROOT} {POOL}")
+        guest.run(f"{healthy} | grep 'is healthy'")
         yield bench.Bench(guest)
-        guest.run(f"umount -a -t zfs && umount /esp && zpool export {POOL}")
+        guest.run(f"umount {ESP} && {healthy} | grep 'is healthy' && zpool export {POOL}")
 
 
 def _named(kind: str, *content: bytes) -> str:
@@ -78,14 +80,14 @@ def _named(kind: str, *content: bytes) -> str:
     return f"machine-{SUITE}-{kind}-{digest[:16]}"
 
 
-def _stock(home: Path, made: Path, zfs: Path) -> None:
-    """Take the root of the stock image on Btrfs, and put it on a pool in a machine."""
+def _packaged(home: Path, made: Path, zfs: Path) -> None:
+    """Take the root of the image on Btrfs, and put it on a pool in a machine."""
     archive, target = home / "root.img", home / "target.img"
-    with timed("zfs stock: packages, and an archive of the root"):
+    with timed("zfs packaged: packages, and an archive of the root"):
         boot = _archived(home, made, zfs, archive)
     _partitioned(target, boot)
     shutil.copy(Hardware().firmware()[1], home / "vars.fd")
-    with timed("zfs stock: a pool filled, grub-install and update-grub, in a machine"):
+    with timed("zfs packaged: a pool filled, grub-install and update-grub, in a machine"):
         _run(home, _FILL, archive, target)
     archive.unlink()
     target.rename(home / "disk.img")
@@ -124,15 +126,14 @@ def _partitioned(disk: Path, boot: str) -> None:
     run(["mkfs.vfat", "-F", "32", "-s", "2", "-n", "ESP", "-i", boot.replace("-", ""), *place])
 
 
-def _packaged(home: Path, made: Path, package: Path) -> None:
-    target, deb = home / "target.img", home / "package.img"
-    run(["cp", "--sparse=always", "--reflink=auto", str(made / "disk.img"), str(target)])
-    shutil.copy(made / "vars.fd", home / "vars.fd")
-    run(["tar", "-C", str(package.parent), "-cf", str(deb), package.name])
-    with timed("zfs packaged: dpkg, in a machine"):
-        _run(home, _INSTALL, deb, target)
-    deb.unlink()
-    target.rename(home / "disk.img")
+def _adopted(home: Path, made: Path) -> None:
+    disk = images.copied(made, home)
+    with timed("zfs adopted: init"), opened(disk) as bench:
+        words = f"--sysroot {ROOT} --esp {ESP} -y init"
+        bench.run(f"python3 -m snaproot {words}", seconds=_RUNNING)
+    with timed("zfs adopted: a boot"):
+        images.booted(home, disk)
+    disk.rename(home / "disk.img")
 
 
 def _run(home: Path, script: Path, *disks: Path) -> None:
@@ -145,4 +146,4 @@ def _run(home: Path, script: Path, *disks: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(packaged())
+    print(adopted())
