@@ -172,6 +172,7 @@ def opened(
     `announce` is for what a muted `notice` must not keep quiet.
     """
     with top_level(sysroot) as top, ExitStack() as held:
+        _check_adopted(top, sysroot)
         running, told = sysroot is None, (notice, announce or notice)
         yield _wired(top, held, running=running, esp=esp, told=told)
 
@@ -179,7 +180,6 @@ def opened(
 def _wired(
     top: Path, held: ExitStack, *, running: bool, esp: Path | None, told: tuple[Notice, Notice]
 ) -> System:
-    _check_adopted(top, running=running)
     layout, settings = Layout(top), config.load()
     said = _command_line() if running else CommandLine()
     filesystem = backend(layout, running=running)
@@ -216,10 +216,10 @@ def backend(layout: Layout, *, running: bool) -> "Btrfs | Zfs":
     return Btrfs(layout, root)
 
 
-def _check_adopted(top: Path, *, running: bool) -> None:
+def _check_adopted(top: Path, sysroot: Path | None) -> None:
     if is_adopted(top):
         return
-    what, where = ("this system", "") if running else (top, f"--sysroot {top} ")
+    what, where = (sysroot, f"--sysroot {sysroot} ") if sysroot else ("this system", "")
     if has_left(top):
         raise NotAdopted(
             f"{what} has left snaproot: it is not adopted any more; nothing was changed",
