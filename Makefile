@@ -31,7 +31,10 @@ test: ready
 images: ready
 	@$(ALIVE) $(PYTHON) -m integration.vm.images
 
-machines: images
+images-zfs: ready
+	@$(ALIVE) $(PYTHON) -m integration.vm.zfs
+
+machines: images images-zfs
 	@$(PYTEST) -n 2 --dist loadgroup -m starred integration </dev/null
 
 check: ready
@@ -43,7 +46,7 @@ integration: ready
 	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not zfs' integration </dev/null
 
 integration-zfs: ready
-	@$(PYTEST) --durations 10 -m zfs integration </dev/null
+	@$(PYTEST) -n 2 --dist loadgroup --durations 10 -m zfs integration </dev/null
 
 bench: ready
 	@$(ALIVE) $(PYTHON) -m integration.bench
@@ -61,4 +64,4 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help ready demo test images machines check integration integration-zfs bench claims deb ci clean
+.PHONY: help ready demo test images images-zfs machines check integration integration-zfs bench claims deb ci clean

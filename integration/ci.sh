@@ -36,6 +36,7 @@ step 'installs' integration/prepare.sh
 step 'make demo' make --no-print-directory demo
 step 'make test' make --no-print-directory test
 step 'images of machines' make --no-print-directory images
+step 'images of machines with ZFS' make --no-print-directory images-zfs
 step 'make machines' make --no-print-directory machines
 echo "=== $(($(date +%s) - begun)) s in all"
 echo "$passed passed, $failed failed, $skipped skipped"
