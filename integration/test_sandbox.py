@@ -120,6 +120,18 @@ def test_a_read_only_root_stays_as_it_is(root: Path, tmp_path: Path) -> None:
     assert (cache / "file").read_text() == "kept\n"
 
 
+def test_a_cache_has_a_place_where_the_root_has_none(root: Path, tmp_path: Path) -> None:
+    area, cache = tmp_path / "var", tmp_path / "cache"
+    (area / "cache").mkdir(parents=True)
+    (area / "kept").touch()
+    cache.mkdir()
+    places = Workspace("b1", root, {"/var": area})
+    sandbox = Sandbox(places, writable=False, caches={"/var/cache/x/y": cache})
+    sandbox.run(["sh", "-c", "test -f /var/kept && echo kept > /var/cache/x/y/file"])
+    assert (cache / "file").read_text() == "kept\n"
+    assert not any((area / "cache").iterdir())
+
+
 def test_a_writable_root_cannot_change_the_caches(root: Path, tmp_path: Path) -> None:
     area, cache = tmp_path / "var", tmp_path / "cache"
     (area / "cache/x").mkdir(parents=True)

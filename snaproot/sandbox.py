@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from snaproot import run as programs
 from snaproot import seccomp, shims
@@ -108,11 +108,12 @@ class Sandbox:
 class Machine:
     """What a sandbox takes from the machine: gathered by `_machine`, so that the rest is pure.
 
-    `proc` are directories of /proc to cover, `resolver` is a file and the place inside where the
-    root looks for it.
+    `proc` are directories of /proc to cover, `covered` those inside which lack the place of a cache
+    and are read-only; `resolver` is a file and the place inside where the root looks for it.
     """
 
     proc: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
     devices: Devices = field(default_factory=Devices)
     resolver: tuple[str, str] | None = None
 
@@ -128,7 +129,7 @@ def arguments(
         *(() if terminal else ("--new-session",)),
         *("--cap-drop", "ALL"),
         *(word for name in CAPABILITIES for word in ("--cap-add", name)),
-        *_root(sandbox, network=network),
+        *_root(sandbox, machine, network=network),
         *_kernel(machine),
         *_devices(machine.devices),
         *("--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108
@@ -138,7 +139,7 @@ def arguments(
     ]
 
 
-def _root(sandbox: Sandbox, *, network: bool) -> list[str]:
+def _root(sandbox: Sandbox, machine: Machine, *, network: bool) -> list[str]:
     bind = "--bind" if sandbox.writable else "--ro-bind"
     areas = sorted(sandbox.workspace.areas.items())
     caches = {} if sandbox.writable and network else sandbox.caches
@@ -146,6 +147,7 @@ def _root(sandbox: Sandbox, *, network: bool) -> list[str]:
     return [
         *(bind, str(sandbox.workspace.root), "/"),
         *(word for place, copy in areas for word in (bind, str(copy), place)),
+        *(word for place in machine.covered for word in ("--tmpfs", place)),
         *(word for place, ours in caches.items() for word in (cache_bind, str(ours), place)),
     ]
 
@@ -236,9 +238,28 @@ def _memory(stack: ExitStack, content: bytes) -> int:
 def _machine(sandbox: Sandbox, *, network: bool) -> Machine:
     return Machine(
         proc=tuple(name for name in _PROC if Path("/proc", name).is_dir()),
+        covered=() if sandbox.writable else _covered(sandbox),
         devices=below(sandbox.workspace.root) if sandbox.writable else Devices(),
         resolver=_resolver(sandbox.workspace.root) if network else None,
     )
+
+
+def _covered(sandbox: Sandbox) -> tuple[str, ...]:
+    """Find what bwrap could not make the place of a cache in, as it is read-only."""
+    found = {place: _nearest(sandbox.workspace, PurePosixPath(place)) for place in sandbox.caches}
+    return tuple(sorted({there for place, there in found.items() if there != place}))
+
+
+def _nearest(workspace: Workspace, place: PurePosixPath) -> str:
+    """Name the deepest directory on the way to a place that is there."""
+    for area in sorted(workspace.areas, key=len, reverse=True):
+        if place.is_relative_to(area):
+            home, inner = workspace.areas[area], place.relative_to(area)
+            break
+    else:
+        area, home, inner = "/", workspace.root, place.relative_to("/")
+    there = next(path for path in (inner, *inner.parents) if (home / path).is_dir())
+    return str(PurePosixPath(area, there))
 
 
 def _resolver(root: Path) -> tuple[str, str] | None:
