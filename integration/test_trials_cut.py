@@ -7,11 +7,12 @@ from functools import partial
 
 import pytest
 
-from integration.vm.faults import STOPPED, WAITS, asked, goes_on, red, stops
-from integration.vm.guest import BOOT, Machine
+from integration.vm.faults import STOPPED, WAITS, asked, goes_on, red, stops, typed
+from integration.vm.guest import BOOT, Guest, Machine
 from integration.vm.off import Off
 from integration.vm.trials import (
     BACK,
+    CHANGE,
     SETTLED,
     Armed,
     adopted,
@@ -24,12 +25,67 @@ from integration.vm.trials import (
     returned,
     settled,
     settled_on,
+    status,
 )
 from snaproot.state import Phase
 
 pytestmark = pytest.mark.machine
 
 KERNEL = r"\] Command line: .*snaproot\.trial="
+
+
+@pytest.mark.parametrize("zfs", on())
+def test_a_power_cut_while_staging_or_arming_changes_nothing_or_all(zfs: bool) -> None:
+    """g: what was being staged goes; of what is armed the loader knows nothing, or all."""
+    backend = "zfs.backend Zfs" if zfs else "btrfs.backend Btrfs"
+    with adopted(zfs=zfs) as machine:
+        with machine.boot() as guest:
+            base = booted(guest)
+            typed(guest, f"before filesystem.{backend} seal 1", *CHANGE)
+            guest.pull()
+        done(machine, stages, base)
+        with machine.boot() as guest:
+            assert booted(guest) == base
+            assert settled(guest)["interrupted"] is None
+            typed(guest, "before bootloader.grub Grub arm 1", *CHANGE)
+            guest.pull()
+        target = done(machine, arms, base, 0)
+        with machine.boot() as guest:
+            assert booted(guest) == base
+            guest.run("systemctl start snaproot-recover.service")
+            assert status(guest)["pending"]["phase"] == "staged"  # type: ignore[index]
+            typed(guest, "after bootloader.grub Grub arm 1", "activate", target)
+            guest.pull()
+        assert done(machine, arms, base, 2) == target
+        with machine.boot() as guest:
+            guest.ready()
+            assert settled(guest)["base"] == target
+            assert lefts(guest) == ["1"]
+            guest.off()
+        done(machine, settled_on, target)
+
+
+def booted(guest: Guest) -> str:
+    """Wait for a boot that is no trial, and name what it is of."""
+    guest.ready()
+    assert lefts(guest) == [""]
+    return str(status(guest)["booted"])
+
+
+def stages(disk: Off, base: str) -> None:
+    assert disk.record.work
+    assert (disk.record.base, disk.record.pending) == (base, None)
+    found = disk.environments.get(disk.record.work.target)
+    assert not (found and found.complete)
+
+
+def arms(disk: Off, base: str, tries: int) -> str:
+    """Assert that arming was begun, and of how many tries the loader knows; name the target."""
+    assert disk.record.pending
+    assert (disk.record.base, disk.record.pending.phase) == (base, Phase.ARMING)
+    assert disk.env
+    assert (disk.env.good, disk.env.tries) == (base, tries)
+    return disk.target
 
 
 @pytest.mark.parametrize("zfs", on())

@@ -1,10 +1,13 @@
 """What is done to a trial on a powered-off disk: nothing that proving or arming would let pass."""
 
+import base64
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from integration.vm.guest import Guest
 from integration.vm.off import Off
 from snaproot.bootloader.entry import COPIES, INITRAMFS, KERNEL
 
@@ -12,6 +15,7 @@ STOPS = Path(__file__).with_name("stops.py")
 STOPPED = "testbed: stopped here"
 WAITS = f"{{ echo '{STOPPED}' >/dev/console; sleep infinity; }}"
 """For a shell."""
+TYPED = 600.0  # seconds that a command may take on a slow machine
 NO_INITRAMFS = b"\0" * 4096
 PYTHON = "usr/lib/snaproot/python/snaproot"
 
@@ -112,6 +116,16 @@ def stops(disk: Off, verb: str, where: str, id: str = "") -> None:
     start = f"/usr/bin/python3 -IBS /etc/testbed/stops.py {verb} {where}"
     drop_in = f"[Service]\nExecStart=\nExecStart={start}\n"
     configured(disk, f"systemd/system/snaproot-{verb}.service.d/stops.conf", drop_in, id)
+
+
+def typed(guest: Guest, where: str, *words: str) -> None:
+    """Start a command in a system that runs, to stop for ever at a call; wait until it does."""
+    script = base64.b64encode(STOPS.read_bytes()).decode()
+    place, said = "/etc/testbed/stops.py", shlex.join(words)
+    guest.run(f"mkdir -p /etc/testbed && echo {script} | base64 -d >{place}")
+    since = guest.serial.now
+    guest.start(f"exec >/dev/console 2>&1; exec python3 -IBS {place} snaproot {where} -y {said}")
+    guest.serial.wait(STOPPED, TYPED, since)
 
 
 def goes_on(disk: Off, verb: str, id: str) -> None:

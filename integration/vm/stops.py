@@ -1,6 +1,7 @@
 """Run a verb of snaproot's units, and stop for ever at one call: a scenario pulls the plug there.
 
 Copied into a guest's `/etc`. Words: verb, `before` or `after`, module, class, method, which call.
+The verb `snaproot` is the command line; its own words follow.
 """
 
 import sys
@@ -37,13 +38,13 @@ def stop() -> None:
 def main() -> int:
     sys.path.insert(0, "/usr/lib/snaproot/python")
     sys.path.append("/usr/lib/python3/dist-packages")
-    verb, when, module, kind, method, number = sys.argv[1:]
+    verb, when, module, kind, method, number, *words = sys.argv[1:]
     owner = getattr(import_module(f"snaproot.{module}"), kind)
     setattr(owner, method, stopping(getattr(owner, method), when, int(number)))
-    from snaproot.boot.__main__ import main as real
-
-    sys.argv = [sys.argv[0], verb]
-    return real()
+    name = "__main__" if verb == "snaproot" else "boot.__main__"
+    sys.argv = [sys.argv[0], *words] if verb == "snaproot" else [sys.argv[0], verb]
+    status: int | None = import_module(f"snaproot.{name}").main()
+    return status or 0
 
 
 if __name__ == "__main__":
