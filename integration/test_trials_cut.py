@@ -31,7 +31,7 @@ from snaproot.state import Phase
 
 pytestmark = pytest.mark.machine
 
-KERNEL = r"\] Command line: .*snaproot\.trial="
+KERNEL = r"\] Command line: .*snaproot\.trial=.*\n"
 
 
 @pytest.mark.parametrize("zfs", on())
