@@ -13,7 +13,9 @@ help:
 	@echo 'make machines     build images of Debian, and boot the trials that every CI run boots'
 	@echo 'make integration  everything on real filesystems, the slow tests too'
 	@echo 'make integration-zfs  the same on a real pool, in machines with ZFS'
-	@echo 'make bench        measure, and write integration/RESULTS.md'
+	@echo 'make bench        measure, and write that part of integration/RESULTS.md'
+	@echo 'make parity       the contract on Btrfs and on a real pool, and write that table there;'
+	@echo '                  REPORTS="a.xml b.xml": and the scenarios of these JUnit reports'
 	@echo 'make claims       what is claimed, and what shows it'
 	@echo 'make deb          the Debian packages, into dist/'
 	@echo 'make ci           what .ci/run runs: make demo, make test, make machines'
@@ -51,6 +53,9 @@ integration-zfs: ready
 bench: ready
 	@$(ALIVE) $(PYTHON) -m integration.bench
 
+parity: ready
+	@$(ALIVE) $(PYTHON) -m integration.parity $(addprefix --report ,$(REPORTS))
+
 claims: ready
 	@$(PYTHON) -m integration.claims
 
@@ -64,4 +69,4 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help ready demo test images images-zfs machines check integration integration-zfs bench claims deb ci clean
+.PHONY: help ready demo test images images-zfs machines check integration integration-zfs bench parity claims deb ci clean

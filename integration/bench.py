@@ -170,7 +170,8 @@ def main(words: Sequence[str]) -> int:
     effort = quick if given.quick else Effort(given.directory)
     measured = [_shown(SECTIONS[name](effort)) for name in given.only or SECTIONS]
     if not (given.quick or given.only):
-        print(f"written to {results.write(measured)}")
+        text = results.render(results.now(), results.machine(), measured)
+        print(f"written to {results.write('make bench', text)}")
     return 1 if any(section.broken for section in measured) else 0
 
 

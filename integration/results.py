@@ -1,7 +1,12 @@
-"""Write integration/RESULTS.md: what was measured, when, on what, and by which commands."""
+"""Write integration/RESULTS.md: what was measured, when, on what, and by which commands.
+
+Each command that writes there has a part of the page, which begins with its name in a comment, and
+leaves the others' as they are.
+"""
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +17,7 @@ from snaproot import __version__, durable
 from snaproot.run import run
 
 PATH = Path(__file__).with_name("RESULTS.md")
+_BEGINS = re.compile(r"^<!-- (make [a-z-]+) -->\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def ratio(samples: Sequence[float], reference: Sequence[float]) -> str:
 
 
 def render(when: str, machine: Sequence[str], sections: Sequence[Section]) -> str:
-    """Write the page."""
+    """Write what was measured."""
     head = [
         "# What was measured",
         "",
@@ -51,11 +57,28 @@ def render(when: str, machine: Sequence[str], sections: Sequence[Section]) -> st
     return "\n".join([*head, *(line for section in sections for line in lines(section)), ""])
 
 
-def write(sections: Sequence[Section]) -> Path:
-    """Replace the page with what this run found."""
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    durable.write(PATH, render(when, machine(), sections).encode(), mode=0o644)
+def parts(page: str) -> dict[str, str]:
+    """Take a page apart: what each command has written."""
+    _, *found = _BEGINS.split(page)
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def merged(page: str, command: str, text: str) -> str:
+    """Replace what a command wrote, or add it; the rest stays."""
+    found = parts(page) | {command: text}
+    return "\n".join(f"<!-- {name} -->\n{found[name].strip()}\n" for name in found)
+
+
+def write(command: str, text: str) -> Path:
+    """Replace a command's part of the page."""
+    before = PATH.read_text(encoding="utf-8") if PATH.exists() else ""
+    durable.write(PATH, merged(before, command, text).encode(), mode=0o644)
     return PATH
+
+
+def now() -> str:
+    """Say when this is, as a page does."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def machine() -> list[str]:

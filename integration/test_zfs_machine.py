@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from integration.parity import contract
 from integration.zfs.bench import Outcome, bench
-from tests.contract.filesystem import FilesystemContract
 
 pytestmark = [pytest.mark.zfs, pytest.mark.machine, pytest.mark.xdist_group("zfs")]
 
-CONTRACT = sorted(name for name in vars(FilesystemContract) if name.startswith("test_"))
+CONTRACT = sorted(name for _, name in contract())
 
 
 @pytest.fixture(scope="module")

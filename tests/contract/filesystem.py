@@ -68,13 +68,8 @@ def found(filesystem: Filesystem, id: str) -> Environment:
     return {environment.id: environment for environment in filesystem.environments()}[id]
 
 
-class FilesystemContract:
-    def test_one_is_read_as_all_are(self, bench: Bench) -> None:
-        staged(bench)
-        for id in (BASE, NEW):
-            assert bench.filesystem().environment(id) == found(bench.filesystem(), id)
-        with pytest.raises(RuntimeError):
-            bench.filesystem().environment("b9")
+class StagingContract:
+    """Making a target."""
 
     def test_a_target_begins_as_its_parent_and_leaves_it_alone(self, bench: Bench) -> None:
         bench.filesystem().create(NEW, BASE)
@@ -91,39 +86,6 @@ class FilesystemContract:
         bench.write(BASE, "/etc/host.conf", "edited")
         bench.filesystem().create(NEW, BASE)
         assert bench.read(NEW, "/etc/host.conf") == "edited"
-
-    def test_edits_made_after_the_copy_are_told(self, bench: Bench) -> None:
-        staged(bench)
-        assert bench.filesystem().edits(NEW) == []
-        bench.write(NEW, "/etc/host.conf", "the target's own")
-        assert bench.filesystem().edits(NEW) == []
-        bench.write(BASE, "/etc/host.conf", "edited")
-        bench.write(BASE, "/etc/new.conf", "added")
-        assert bench.filesystem().edits(NEW) == [
-            PathChange("/etc/host.conf", Change.CHANGED),
-            PathChange("/etc/new.conf", Change.ADDED),
-        ]
-        bench.remove(BASE, "/etc/host.conf")
-        assert PathChange("/etc/host.conf", Change.REMOVED) in bench.filesystem().edits(NEW)
-
-    def test_without_its_parent_nobody_can_tell_edits(self, bench: Bench) -> None:
-        staged(bench)
-        filesystem = bench.filesystem()
-        filesystem.set_default(NEW)
-        filesystem.discard(BASE)
-        assert filesystem.edits(NEW) == []
-
-    def test_each_has_an_address_of_its_own(self, bench: Bench) -> None:
-        staged(bench)
-        addresses = [bench.filesystem().address(id) for id in (BASE, NEW)]
-        assert len({one.prefix for one in addresses}) == 2
-        assert len({one.filesystem for one in addresses}) == 1
-        assert all(one.arguments[0].startswith("root=") for one in addresses)
-
-    def test_additions_are_where_staging_put_them(self, bench: Bench) -> None:
-        staged(bench)
-        assert bench.filesystem().additions(BASE) != bench.filesystem().additions(NEW)
-        bench.filesystem().flush()
 
     def test_a_target_is_complete_only_once_it_is_sealed(self, bench: Bench) -> None:
         filesystem = bench.filesystem()
@@ -178,6 +140,29 @@ class FilesystemContract:
         with pytest.raises(FileNotFoundError):
             bench.write(NEW, "/var/lib/late", "")
 
+    def test_additions_are_where_staging_put_them(self, bench: Bench) -> None:
+        staged(bench)
+        assert bench.filesystem().additions(BASE) != bench.filesystem().additions(NEW)
+        bench.filesystem().flush()
+
+
+class LookingContract:
+    """Looking at what there is."""
+
+    def test_one_is_read_as_all_are(self, bench: Bench) -> None:
+        staged(bench)
+        for id in (BASE, NEW):
+            assert bench.filesystem().environment(id) == found(bench.filesystem(), id)
+        with pytest.raises(RuntimeError):
+            bench.filesystem().environment("b9")
+
+    def test_metadata_is_replaced(self, bench: Bench) -> None:
+        sealed = staged(bench)
+        bench.filesystem().describe(replace(sealed, standing=Standing.PROVEN, pinned=True))
+        again = found(bench.filesystem(), NEW)
+        assert (again.standing, again.pinned, again.sealed) == (Standing.PROVEN, True, True)
+        bench.filesystem().intact(NEW)
+
     def test_changes_names_what_differs(self, bench: Bench) -> None:
         filesystem = bench.filesystem()
         workspace = filesystem.create(NEW, BASE)
@@ -202,12 +187,62 @@ class FilesystemContract:
         assert not bench.filesystem().verify(NEW, fractions.append)
         assert fractions[-1] == 1.0
 
-    def test_metadata_is_replaced(self, bench: Bench) -> None:
-        sealed = staged(bench)
-        bench.filesystem().describe(replace(sealed, standing=Standing.PROVEN, pinned=True))
-        again = found(bench.filesystem(), NEW)
-        assert (again.standing, again.pinned, again.sealed) == (Standing.PROVEN, True, True)
-        bench.filesystem().intact(NEW)
+    def test_edits_made_after_the_copy_are_told(self, bench: Bench) -> None:
+        staged(bench)
+        assert bench.filesystem().edits(NEW) == []
+        bench.write(NEW, "/etc/host.conf", "the target's own")
+        assert bench.filesystem().edits(NEW) == []
+        bench.write(BASE, "/etc/host.conf", "edited")
+        bench.write(BASE, "/etc/new.conf", "added")
+        assert bench.filesystem().edits(NEW) == [
+            PathChange("/etc/host.conf", Change.CHANGED),
+            PathChange("/etc/new.conf", Change.ADDED),
+        ]
+        bench.remove(BASE, "/etc/host.conf")
+        assert PathChange("/etc/host.conf", Change.REMOVED) in bench.filesystem().edits(NEW)
+
+    def test_without_its_parent_nobody_can_tell_edits(self, bench: Bench) -> None:
+        staged(bench)
+        filesystem = bench.filesystem()
+        filesystem.set_default(NEW)
+        filesystem.discard(BASE)
+        assert filesystem.edits(NEW) == []
+
+    def test_space_tells_of_each(self, bench: Bench) -> None:
+        staged(bench)
+        space = bench.filesystem().space([BASE, NEW])
+        assert 0 < space.free <= space.total
+        assert set(space.exclusive) == {BASE, NEW}
+
+    @pytest.mark.parametrize("call", ["place", "intact", "set_default", "describe", "create"])
+    def test_an_unknown_id_is_misuse(self, bench: Bench, call: str) -> None:
+        filesystem = bench.filesystem()
+        calls: Mapping[str, Callable[[], object]] = {
+            "place": lambda: filesystem.place("nobody"),
+            "intact": lambda: filesystem.intact("nobody"),
+            "set_default": lambda: filesystem.set_default("nobody"),
+            "describe": lambda: filesystem.describe(described("nobody")),
+            "create": lambda: filesystem.create(NEW, "nobody"),
+        }
+        with pytest.raises(RuntimeError):
+            calls[call]()
+        assert [e.id for e in filesystem.environments()] == [BASE]
+
+
+class BootingContract:
+    """What is booted."""
+
+    def test_booted_is_told(self, bench: Bench) -> None:
+        staged(bench)
+        assert bench.filesystem().booted() is None
+        assert bench.filesystem(booted=NEW).booted() == NEW
+
+    def test_each_has_an_address_of_its_own(self, bench: Bench) -> None:
+        staged(bench)
+        addresses = [bench.filesystem().address(id) for id in (BASE, NEW)]
+        assert len({one.prefix for one in addresses}) == 2
+        assert len({one.filesystem for one in addresses}) == 1
+        assert all(one.arguments[0].startswith("root=") for one in addresses)
 
     def test_the_default_moves(self, bench: Bench) -> None:
         staged(bench)
@@ -224,10 +259,9 @@ class FilesystemContract:
             bench.filesystem().set_default(NEW)
         assert bench.filesystem().default() == BASE
 
-    def test_booted_is_told(self, bench: Bench) -> None:
-        staged(bench)
-        assert bench.filesystem().booted() is None
-        assert bench.filesystem(booted=NEW).booted() == NEW
+
+class RemovingContract:
+    """Removing."""
 
     def test_a_discarded_one_is_gone_and_gone_already_is_fine(self, bench: Bench) -> None:
         staged(bench)
@@ -278,22 +312,6 @@ class FilesystemContract:
         bench.filesystem().empty_trash()
         assert [e.id for e in bench.filesystem().environments()] == [BASE, NEW]
 
-    def test_space_tells_of_each(self, bench: Bench) -> None:
-        staged(bench)
-        space = bench.filesystem().space([BASE, NEW])
-        assert 0 < space.free <= space.total
-        assert set(space.exclusive) == {BASE, NEW}
 
-    @pytest.mark.parametrize("call", ["place", "intact", "set_default", "describe", "create"])
-    def test_an_unknown_id_is_misuse(self, bench: Bench, call: str) -> None:
-        filesystem = bench.filesystem()
-        calls: Mapping[str, Callable[[], object]] = {
-            "place": lambda: filesystem.place("nobody"),
-            "intact": lambda: filesystem.intact("nobody"),
-            "set_default": lambda: filesystem.set_default("nobody"),
-            "describe": lambda: filesystem.describe(described("nobody")),
-            "create": lambda: filesystem.create(NEW, "nobody"),
-        }
-        with pytest.raises(RuntimeError):
-            calls[call]()
-        assert [e.id for e in filesystem.environments()] == [BASE]
+class FilesystemContract(StagingContract, LookingContract, BootingContract, RemovingContract):
+    """All of it."""
