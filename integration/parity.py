@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integration import results
-from integration.results import Section
+from integration.results import Section, seconds
 from integration.zfs.bench import Bench, Outcome, bench, outcomes
 from tests.contract.filesystem import FilesystemContract
 
@@ -90,7 +90,7 @@ def cell(runs: Sequence[Outcome]) -> str:
     if any(one.reason for one in runs):
         return "**failed**"
     cases = f" ({len(runs)} cases)" if len(runs) > 1 else ""
-    return f"held{cases}, {sum(one.seconds for one in runs):.1f} s"
+    return f"held{cases}, {seconds([sum(one.seconds for one in runs)])}"
 
 
 def sections(found: Sequence[Feature]) -> list[Section]:

@@ -102,10 +102,10 @@ def lines(section: Section) -> list[str]:
         _row(section.columns),
         _row(["---"] + ["---:"] * (len(section.columns) - 1)),
         *map(_row, section.rows),
-        "",
-        *([section.notes, ""] if section.notes else []),
-        *(f"- **Not kept:** {promise}" for promise in section.broken),
+        *(["", section.notes] if section.notes else []),
         *([""] if section.broken else []),
+        *(f"- **Not kept:** {promise}" for promise in section.broken),
+        *([""] if section.commands else []),
         *(f"    {command}" for command in section.commands),
     ]
 

@@ -64,6 +64,12 @@ def _environments(seen: Overview) -> Iterator[Finding]:
     if not damaged:
         count = len(seen.environments)
         yield Finding(Level.GOOD, "boot environments", f"{count}, all readable")
+    if seen.stranded:
+        yield Finding(Level.BAD, "rollback floor", *seen.stranded.rsplit("; ", 1))
+    for one in seen.environments:
+        if one.beneath:
+            what = f"{one.id} is beneath it, and is not offered any more: {one.beneath}"
+            yield Finding(Level.LIMIT, "rollback floor", what)
 
 
 def _pointer(seen: Overview) -> Finding:

@@ -46,7 +46,11 @@ class Digests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One boot environment. `damage` says why its metadata could not be read, if it could not."""
+    """One boot environment. `damage` says why its metadata could not be read, if it could not.
+
+    `beneath` says what of the filesystem its kernel cannot read any more, if it is known to be
+    beneath the rollback floor.
+    """
 
     id: str
     parent: str = ""
@@ -61,9 +65,15 @@ class Environment:
     digests: Digests = field(default_factory=Digests)
     state_changed: tuple[str, ...] = ()
     damage: str = ""
+    beneath: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Can be booted as far as its metadata tells."""
         return not self.damage and (self.sealed or self.standing is Standing.ORIGINAL)
+
+    @property
+    def bootable(self) -> bool:
+        """Complete, and nothing is known that would keep its kernel from its root."""
+        return self.complete and not self.beneath

@@ -17,7 +17,7 @@ _NOTABLE = ("linux-image", "kernel", "systemd", "grub", "libc6", "glibc")
 
 
 def shown(environments: Iterable[Environment], record: Record) -> list[Shown]:
-    """Say what can be picked: all that is complete, but for what is about to be deleted.
+    """Say what can be picked: all that can be booted, but for what is about to be deleted.
 
     The base, what is pending, the original and the pinned ones are kept in the list.
     """
@@ -26,7 +26,7 @@ def shown(environments: Iterable[Environment], record: Record) -> list[Shown]:
     return [
         Shown(one.id, line(one, _phase(one, record)), kept=one.id in held or _is_kept(one))
         for one in environments
-        if one.complete and one.id not in going
+        if one.bootable and one.id not in going
     ]
 
 

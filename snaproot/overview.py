@@ -68,6 +68,15 @@ class Overview:
         return "to stay here: snaproot rollback"
 
     @property
+    def stranded(self) -> str:
+        """Say that no revert would lead anywhere; empty where the base can be booted."""
+        base = self.record.base if self.record else ""
+        found = next((e.beneath for e in self.environments if e.id == base and e.beneath), "")
+        keeps = "snaproot promote" if self.in_trial else "snaproot rollback"
+        what = f"makes {self.booted} the base" if self.booted else "ID tries another one"
+        return f"{base} cannot be returned to: {found}; {keeps} {what}" if found else ""
+
+    @property
     def interrupted(self) -> str:
         """Say what `recover` would have to settle; empty where nothing is, or while at work."""
         if self.trouble is not None:

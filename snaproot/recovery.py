@@ -264,12 +264,22 @@ def check_pending(record: Record, environments: Sequence[Environment]) -> None:
         )
 
 
+def check_fallback(record: Record, environments: Sequence[Environment]) -> None:
+    """Raise Refused where going back to the base would lead to a root that cannot be mounted."""
+    beneath = {environment.id: environment.beneath for environment in environments}
+    if beneath.get(record.base):
+        raise Refused(
+            f"{record.base} cannot be returned to: {beneath[record.base]}; nothing was changed",
+            hint="snaproot promote makes what runs the base; without that a reboot ends nowhere",
+        )
+
+
 def believable_base(environments: Sequence[Environment], default: str | None) -> str:
     """Say which one is the base where the record is lost: the default if it is proven.
 
     Raises NeedsRecovery where there is neither a proven boot environment nor an original one.
     """
-    complete = [environment for environment in environments if environment.complete]
+    complete = [environment for environment in environments if environment.bootable]
     proven = [e.id for e in complete if e.standing is Standing.PROVEN]
     if default in proven:
         return default

@@ -66,7 +66,8 @@ def dispensable(
     environments: Sequence[Environment], protected: Set[str], policy: Policy, now: datetime
 ) -> list[Removal]:
     """Name all that may go at all, those first that the rules would remove first."""
-    proven = sorted(e.id for e in environments if e.standing is Standing.PROVEN and not e.damage)
+    able_to = [e for e in environments if not (e.damage or e.beneath)]
+    proven = sorted(e.id for e in able_to if e.standing is Standing.PROVEN)
     fallbacks = proven[max(len(proven) - policy.proven, 0) :]
     able = [e for e in environments if not _kept(e) and e.id not in {*protected, *fallbacks}]
     able.sort(key=_order)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from snaproot import recovery
 from snaproot.environment import Environment, Standing
 from snaproot.errors import NothingToDo, Refused
 from snaproot.state import Deployment, Phase, Record
@@ -97,8 +98,8 @@ def for_activation(seen: Choices, wanted: str) -> Chosen:
 def for_one_boot(seen: Choices, wanted: str) -> Chosen:
     """Say what `activate --once ID` does. Raises Refused for what is not complete."""
     found = {environment.id: environment for environment in seen.environments}[wanted]
-    if not found.complete:
-        raise _incomplete(found)
+    if not found.bootable:
+        raise _unbootable(found)
     return Chosen(Step.ONCE, wanted, "no trial, and nothing is judged")
 
 
@@ -123,6 +124,7 @@ def for_rejection(seen: Choices, reason: str) -> Chosen:
             "nothing was changed",
             hint="reboot into it, or snaproot abandon",
         )
+    recovery.check_fallback(seen.record, seen.environments)
     why = reason or "rejected by hand"
     return Chosen(Step.REJECT, pending.target, why, pending.created_target)
 
@@ -130,6 +132,7 @@ def for_rejection(seen: Choices, reason: str) -> Chosen:
 def _given_up(seen: Choices, pending: Deployment, wanted: str) -> tuple[Chosen, ...]:
     target = pending.target
     if target == seen.booted:
+        recovery.check_fallback(seen.record, seen.environments)
         why = "it is running unjudged, so going back means rejecting it"
         return (Chosen(Step.REJECT, target, why, pending.created_target),)
     if target == wanted:
@@ -184,17 +187,39 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
             "nothing was changed",
             hint="choose it in the boot loader, by hand",
         )
-    if not found.complete:
-        raise _incomplete(found)
-    why = "as asked for" if asked else f"it is the newest proven one before {seen.default}"
+    if not found.bootable:
+        raise _unbootable(found)
+    why = "as asked for" if asked else _newest(seen, wanted)
     return Chosen(Step.CHOOSE, wanted, why)
 
 
-def _incomplete(found: Environment) -> Refused:
+def _newest(seen: Choices, chosen: str) -> str:
+    """Say why `rollback` by itself goes there, and what it had to pass over."""
+    passed = [
+        f"; {one.id} is passed over: {one.beneath}"
+        for one in seen.environments
+        if one.beneath and chosen < one.id < (seen.default or seen.record.base)
+    ]
+    return f"it is the newest proven one before {seen.default}{''.join(passed)}"
+
+
+def _unbootable(found: Environment) -> Refused:
+    if found.complete:
+        return Refused(
+            f"{found.id} is beneath the rollback floor: {found.beneath}; nothing was changed",
+            hint="snaproot list names those that are not",
+        )
     return Refused(
         f"{found.id} is not complete ({found.damage or 'never sealed'}); nothing was changed",
         hint="snaproot list shows which are",
     )
+
+
+def _refuse_beneath(seen: Choices, newest: str) -> None:
+    """Raise Refused where there is an older one, and the filesystem has left it behind."""
+    for one in reversed(seen.environments):
+        if one.standing is Standing.PROVEN and one.beneath and one.id < newest:
+            raise _unbootable(one)
 
 
 def _newest_before_the_default(seen: Choices) -> str:
@@ -202,10 +227,11 @@ def _newest_before_the_default(seen: Choices) -> str:
     before = [
         environment.id
         for environment in seen.environments
-        if environment.standing is Standing.PROVEN and environment.complete
+        if environment.standing is Standing.PROVEN and environment.bootable
         if environment.id < newest
     ]
     if not before:
+        _refuse_beneath(seen, newest)
         raise Refused(
             f"there is no proven boot environment older than {newest}; nothing was changed",
             hint="snaproot rollback ID, with an ID that snaproot list shows",

@@ -96,7 +96,15 @@ class Steps:
             self._apply(decision)
             taken.append(decision)
         self.filesystem.empty_trash()
+        self._note_boot()
         return taken
+
+    def _note_boot(self) -> None:
+        """Remember what this kernel can read; a floor that is not noted is told, and no more."""
+        try:
+            self.filesystem.note_boot(self.now())
+        except (SnaprootError, OSError) as error:
+            self.notice(f"what this kernel can read of the filesystem is not remembered: {error}")
 
     def rebuild(self) -> Record:
         """Make a record from what the filesystem shows, where the old one is lost.

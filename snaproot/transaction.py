@@ -7,7 +7,7 @@ disk if the plug is pulled between any two lines is what `recover` finds and fin
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from snaproot import drafts
+from snaproot import drafts, recovery
 from snaproot.bootloader import Trial
 from snaproot.environment import Environment
 from snaproot.errors import NothingToDo, Refused, SnaprootError
@@ -74,6 +74,7 @@ class Transaction(Steps):
         if target == record.base:
             raise NothingToDo(f"{target} is the default already")
         self._refuse_obstacle()
+        self._refuse_beneath(target)
         self.filesystem.intact(target)
         self.ledger.save(record.choosing(self._choice(kind, target, record, Phase.STAGED)))
         try:
@@ -95,6 +96,7 @@ class Transaction(Steps):
         if ready is None or ready.phase not in {Phase.STAGING, Phase.STAGED}:
             raise Refused("nothing is staged; nothing was changed", hint="snaproot status")
         self._refuse_obstacle()
+        self._refuse_beneath(ready.target)
         self.filesystem.intact(ready.target)
         return self._arm(self.tries if self.bootloader.capability().counts else 1)
 
@@ -163,6 +165,7 @@ class Transaction(Steps):
     def boot_once(self, id: str) -> Record:
         """Let the next boot alone be this one. Raises Refused where the loader cannot."""
         record = self.settled()
+        self._refuse_beneath(id)
         self.bootloader.boot_once(id)
         return record
 
@@ -171,10 +174,15 @@ class Transaction(Steps):
     def reject(self, verdict: Verdict) -> Record:
         """Give the pending target up, on a bad verdict. In the trial itself a reboot follows."""
         record = self._judgeable()
+        recovery.check_fallback(record, self.filesystem.environments())
         self.log(pending_in(record), verdict)
         self.ledger.save(record.reverting(verdict.reason, bad=True))
         self.recover()
         return self.ledger.load()
+
+    def has_fallback(self) -> bool:
+        """Tell whether the base could be booted, as far as that is known."""
+        return not self.filesystem.environment(self.ledger.load().base).beneath
 
     def in_trial(self) -> bool:
         """Tell whether this boot is a trial that nobody has judged yet."""
@@ -241,6 +249,14 @@ class Transaction(Steps):
     def _choice(self, kind: Kind, target: str, record: Record, phase: Phase) -> Deployment:
         boot_id = self.boot.id
         return drafts.choosing(kind, target, record, self.now(), phase=phase, boot_id=boot_id)
+
+    def _refuse_beneath(self, id: str) -> None:
+        beneath = self.filesystem.environment(id).beneath
+        if beneath:
+            raise Refused(
+                f"{id} is beneath the rollback floor: {beneath}; nothing was changed",
+                hint="snaproot list names those that are not",
+            )
 
     def _refuse_obstacle(self) -> None:
         capability = self.bootloader.capability()

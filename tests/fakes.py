@@ -279,6 +279,9 @@ class FakeFilesystem:
     def booted(self) -> str | None:
         return self.running
 
+    def note_boot(self, now: datetime) -> None:
+        """Nothing: what is beneath the floor is described as such."""
+
     def default(self) -> str | None:
         id = self.disk.get(("default",))
         return id if isinstance(id, str) and self._where(id) == "environments" else None

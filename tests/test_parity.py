@@ -18,8 +18,8 @@ NAME = "integration.test_filesystem_btrfs.TestBtrfs."
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        ([PASSED], "held, 1.2 s"),
-        ([PASSED, PASSED], "held (2 cases), 2.5 s"),
+        ([PASSED], "held, 1.25 s"),
+        ([PASSED, PASSED], "held (2 cases), 2.50 s"),
         ([PASSED, FAILED], "**failed**"),
         ([PASSED, SKIPPED], "**failed**"),
         ([SKIPPED], "not run"),
@@ -42,7 +42,7 @@ def test_every_test_of_the_contract_has_a_row_whether_it_ran_or_not() -> None:
         for name in ("test_the_default_moves", "test_an_unknown_id_is_misuse", "test_targets_stack")
     }
     assert list(said.values()) == [
-        ["held, 1.2 s", "not run"],
+        ["held, 1.25 s", "not run"],
         ["**failed**", "not run"],
         ["not run", "not run"],
     ]
@@ -84,8 +84,8 @@ def test_the_page_is_dated_and_has_what_happened() -> None:
     page = parity.render("2026-01-02 03:04 UTC", ["OpenZFS 9"], [held, lacking])
     assert "2026-01-02 03:04 UTC" in page
     assert "Held: 2 on Btrfs, 1 on ZFS, of 2." in page
-    assert "| It is made | held, 1.2 s | held, 1.2 s |" in page
-    assert "| It goes | held, 1.2 s | not run |" in page
+    assert "| It is made | held, 1.25 s | held, 1.25 s |" in page
+    assert "| It goes | held, 1.25 s | not run |" in page
     assert page.index("## Making") < page.index("## Removing")
 
 

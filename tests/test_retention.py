@@ -132,6 +132,14 @@ def test_what_is_damaged_is_none_of_the_last_proven_ones() -> None:
     assert gone(removable(there, frozenset(), replace(GENEROUS, total=1), NOW)) == ["b1"]
 
 
+def test_what_is_beneath_the_floor_is_none_of_the_last_proven_ones() -> None:
+    """A pool was upgraded: of those that its older roots were, the last three that boot stay."""
+    there = [be("b1"), be("b2"), be("b3"), be("b4"), *(be("b5"), be("b6"))]
+    there[4:] = [replace(one, beneath="its ZFS is too old") for one in there[4:]]
+    removed = gone(removable(there, frozenset(), replace(GENEROUS, total=3), NOW))
+    assert removed == ["b1", "b5", "b6"]
+
+
 def test_the_unproven_have_a_quota_of_their_own() -> None:
     there = [be(f"b{n}", Standing.UNPROVEN) for n in range(4)]
     policy = replace(GENEROUS, unproven=2)

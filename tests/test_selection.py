@@ -1,5 +1,6 @@
 """Which boot environment `rollback` and `activate` mean."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from snaproot.selection import (
     Step,
     for_abandoning,
     for_activation,
+    for_one_boot,
     for_rejection,
     for_rollback,
 )
@@ -70,6 +72,52 @@ def test_rollback_by_itself_passes_over_what_is_not_proven(standing: Standing) -
     b1, b2, b3 = IDLE.environments
     seen = replace(IDLE, environments=[b1, replace(b2, standing=standing), b3])
     assert steps(seen) == [(Step.CHOOSE, "b1")]
+
+
+OLD = "its ZFS does not know zstd_compress"
+
+
+def beneath(*ids: str) -> Choices:
+    """What of the three is beneath the rollback floor."""
+    there = [replace(e, beneath=OLD if e.id in ids else "") for e in IDLE.environments]
+    return replace(IDLE, environments=there)
+
+
+def test_rollback_by_itself_passes_over_what_is_beneath_the_floor_and_says_so() -> None:
+    assert steps(beneath("b2")) == [(Step.CHOOSE, "b1")]
+    (chosen,) = for_rollback(beneath("b2"))
+    assert chosen.why == f"it is the newest proven one before b3; b2 is passed over: {OLD}"
+    assert "passed over" not in for_rollback(beneath("b1"))[0].why
+
+
+def test_where_all_are_beneath_the_floor_the_newest_says_why() -> None:
+    with pytest.raises(Refused, match=f"b2 is beneath the rollback floor: {OLD}"):
+        for_rollback(beneath("b1", "b2"))
+
+
+@pytest.mark.parametrize("choose", [for_activation, for_one_boot, for_rollback])
+def test_what_is_beneath_the_floor_is_not_booted(
+    choose: Callable[[Choices, str], object],
+) -> None:
+    with pytest.raises(Refused, match="b1 is beneath the rollback floor") as raised:
+        choose(beneath("b1"), "b1")
+    assert "snaproot list" in raised.value.hint
+    assert choose(beneath("b2"), "b1")
+
+
+@pytest.mark.parametrize("booted", ["b4", None])
+def test_a_trial_is_not_rejected_into_a_base_beneath_the_floor(booted: str | None) -> None:
+    waiting = pending(booted=booted)
+    there = [*beneath("b3").environments, UNPROVEN]
+    seen = replace(waiting, environments=there)
+    with pytest.raises(Refused, match="b3 cannot be returned to") as raised:
+        for_rejection(seen, "")
+    assert "snaproot promote" in raised.value.hint
+    if booted:
+        with pytest.raises(Refused, match="b3 cannot be returned to"):
+            for_rollback(seen)
+    seen = replace(seen, environments=[*IDLE.environments, UNPROVEN])
+    assert for_rejection(seen, "").step is Step.REJECT
 
 
 def test_rollback_by_itself_passes_over_what_is_damaged() -> None:

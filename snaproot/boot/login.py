@@ -33,6 +33,8 @@ def lines(seen: Overview) -> Iterator[str]:
         yield f"this is a trial of {pending.target}, not judged yet (snaproot status)."
     else:
         yield from _whereabouts(seen)
+    if seen.stranded:
+        yield f"{seen.stranded}."
     if seen.unfinished:
         yield seen.unfinished
     if seen.edits:

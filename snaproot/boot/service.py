@@ -55,7 +55,7 @@ def recover(tell: Notice) -> int:
             if any(decision.do is Do.ROLL_FORWARD for decision in taken):
                 note_baseline(system)
                 stay()
-            if not system.config.trial.revert:
+            if not system.config.trial.revert or not _leads_back(system):
                 stay()
             system.transaction.show_menu()
             renew(system)
@@ -202,11 +202,25 @@ def _reject(system: System, verdict: Verdict, tell: Notice) -> int:
             system.transaction.note(verdict)
             tell(f"not reverted, as reverting is switched off: {verdict.reason}")
             return ExitCode.DONE
+        if not _leads_back(system):
+            stay()
+            system.transaction.note(verdict)
+            tell(f"not reverted, as the base could not be booted any more: {verdict.reason}")
+            return ExitCode.DONE
         record = system.transaction.reject(verdict)
     JUDGED.mkdir(parents=True, exist_ok=True)
     tell(f"this trial is rejected, {record.base} is booted next: {verdict.reason}")
     run_scripts(verdict.result, tell)
     return ExitCode.REFUSED
+
+
+def _leads_back(system: System) -> bool:
+    """Tell whether leaving a trial ends in a root that can be booted.
+
+    What a trial has done to the pool may keep the base from it for ever; then it is better to have
+    a machine that is up and not well than one that does not come up.
+    """
+    return not system.transaction.in_trial() or system.transaction.has_fallback()
 
 
 def _reverts(system: System, verdict: Verdict) -> bool:

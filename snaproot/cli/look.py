@@ -137,8 +137,14 @@ def _status_lines(seen: "Overview") -> "Iterator[tuple[str, str]]":
     yield "loader", seen.capability.summary
     if seen.at_work:
         yield "at work", seen.at_work
+    yield from (("attention", line) for line in _attention(seen))
+
+
+def _attention(seen: "Overview") -> "Iterator[str]":
+    if seen.stranded:
+        yield seen.stranded
     if seen.interrupted:
-        yield "attention", f"{seen.interrupted}; settle it with: {seen.remedy}"
+        yield f"{seen.interrupted}; settle it with: {seen.remedy}"
 
 
 def _next(seen: "Overview") -> str | None:
@@ -210,7 +216,8 @@ def _described(known: "dict[str, Environment]", id: str | None) -> str:
     if id is None or id not in known:
         return id or ""
     found = known[id]
-    facts = [str(found.standing), found.kernel and f"Linux {found.kernel}", found.damage]
+    beneath = found.beneath and f"beneath the rollback floor: {found.beneath}"
+    facts = [str(found.standing), found.kernel and f"Linux {found.kernel}", found.damage, beneath]
     return f"{id}  {', '.join(fact for fact in facts if fact)}"
 
 
@@ -237,7 +244,8 @@ def _listing(
 def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
     created = f"{one.created.astimezone():%Y-%m-%d %H:%M}" if one.created else "-"
     notes = (*seen.roles(one.id), *(("pinned",) if one.pinned else ()))
-    damage = (f"damaged: {one.damage}",) if one.damage else ()
+    damage = [f"damaged: {one.damage}"] if one.damage else []
+    damage += [f"beneath the rollback floor: {one.beneath}"] if one.beneath else []
     return (
         indent + one.id,
         created,

@@ -30,6 +30,7 @@ def environment(seen: Environment, roles: Sequence[str]) -> Shape:
         "pinned": seen.pinned,
         "roles": list(roles),
         "damage": seen.damage or None,
+        "beneath": seen.beneath or None,
     }
 
 

@@ -7,6 +7,7 @@ Every change is durable when its method returns, and may be repeated after a cut
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -82,7 +83,8 @@ class Catalogue(Protocol):
     def environments(self) -> Sequence[Environment]:
         """Every boot environment, sorted by id, in one pass. Works read-only.
 
-        An unreadable `environment.toml` is reported in `Environment.damage`, never raised.
+        An unreadable `environment.toml` is reported in `Environment.damage`, never raised, and what
+        its kernel is known not to be able to mount any more in `Environment.beneath`.
         """
 
     def environment(self, id: str) -> Environment:
@@ -162,6 +164,12 @@ class Pointer(Protocol):
 
     def booted(self) -> str | None:
         """Name the boot environment that runs; None with `--sysroot`, or if it is none of ours."""
+
+    def note_boot(self, now: datetime) -> None:
+        """Remember, outside every boot environment, what the booted one's kernel can read.
+
+        Nothing where none of ours is booted, or every kernel can read what this one can.
+        """
 
     def default(self) -> str | None:
         """Name the one the filesystem's pointer names; None if that is none of ours."""

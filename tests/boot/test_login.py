@@ -34,6 +34,11 @@ ARMED = replace(
     record=Record(base=BASE, pending=deployment(Phase.ARMED)),
     next_step=Decision(Do.REPORT, "armed"),
 )
+JUDGED = Decision(Do.JUDGE, "")
+OLD = "its ZFS does not know zstd_compress"
+GONE = f"{BASE} cannot be returned to: {OLD}"
+BENEATH = [replace(one, beneath=OLD if one.id == BASE else "") for one in ENVIRONMENTS]
+STRANDED = replace(IDLE, booted=THIRD, environments=BENEATH)
 TRIED = f"{TARGET} is tried at the next boot. To drop it: snaproot abandon"
 STAYS = f"{THIRD} is running, chosen by hand, to stay here: snaproot rollback."
 NO_TRIAL = f"{TARGET} is running, chosen by hand, which is no trial; a reboot leaves it."
@@ -53,6 +58,11 @@ MOVED = f"{BASE} is running, the default is {THIRD}. To stay here: snaproot roll
         (replace(IDLE, booted=THIRD), [STAYS]),
         (replace(IDLE, booted="original"), [UNSEALED]),
         (replace(IDLE, default=THIRD), [MOVED]),
+        (STRANDED, [STAYS, f"{GONE}; snaproot rollback makes {THIRD} the base."]),
+        (
+            replace(ARMED, booted=TARGET, next_step=JUDGED, environments=BENEATH),
+            [TRIAL, f"{GONE}; snaproot promote makes {TARGET} the base."],
+        ),
         (ARMED, [TRIED]),
         (replace(ARMED, booted=THIRD), [STAYS, TRIED]),
         (replace(ARMED, booted=TARGET), [NO_TRIAL, TRIED]),

@@ -135,6 +135,7 @@ def test_status() -> None:
                 "pinned": False,
                 "roles": ["running", "base"],
                 "damage": None,
+                "beneath": None,
             },
             {
                 "id": "b2",
@@ -148,6 +149,7 @@ def test_status() -> None:
                 "pinned": False,
                 "roles": ["default", "armed"],
                 "damage": "torn",
+                "beneath": None,
             },
         ],
     }

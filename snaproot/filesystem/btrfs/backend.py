@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from snaproot.environment import ID, Environment, Standing
@@ -136,6 +137,9 @@ class Btrfs:
         if self.booted_root is None:
             return None
         return listing.named(self.layout, binding.subvolume_id(self.booted_root))
+
+    def note_boot(self, now: datetime) -> None:
+        """Nothing: no use of a Btrfs takes an older kernel's root from it by itself."""
 
     def default(self) -> str | None:
         return listing.default(self.layout)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from snaproot import durable
@@ -17,6 +18,7 @@ from snaproot.filesystem.zfs import (
     collecting,
     commands,
     differing,
+    floor,
     listing,
     room,
     salvaging,
@@ -44,10 +46,10 @@ class Zfs:
         return self.view.layout
 
     def environments(self) -> Sequence[Environment]:
-        return listing.environments(self.view)
+        return floor.marked(self.view, listing.environments(self.view))
 
     def environment(self, id: str) -> Environment:
-        return listing.existing(self.view, id)
+        return floor.marked(self.view, [listing.existing(self.view, id)])[0]
 
     def place(self, id: str) -> Workspace:
         environment = listing.existing(self.view, id)
@@ -114,6 +116,12 @@ class Zfs:
             return None
         mount = mount_of(self.booted_root)
         return listing.named(self.view, mount.source) if mount.kind == "zfs" else None
+
+    def note_boot(self, now: datetime) -> None:
+        booted = self.booted()
+        if booted is not None:
+            there = [one.id for one in listing.environments(self.view)]
+            floor.note(self.view, booted, there, now)
 
     def default(self) -> str | None:
         return listing.default(self.view)
