@@ -59,6 +59,7 @@ class Backend(StrEnum):
     AUTO = "auto"
     GRUB = "grub"
     POINTER = "pointer"
+    ZFSBOOTMENU = "zfsbootmenu"
 
 
 class Action(StrEnum):

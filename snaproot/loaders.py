@@ -14,11 +14,15 @@ from snaproot.filesystem import Pointer
 FORMAT = 1
 NAME = "loader.json"
 GRUB = "grub"
+ZFSBOOTMENU = "zfsbootmenu"
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """What adoption chose; `esp` is the device as fstab(5) names it (`UUID=1234-ABCD`)."""
+    """What adoption chose; `esp` is the device as fstab(5) names it (`UUID=1234-ABCD`).
+
+    Only GRUB has a home there; ZFSBootMenu is told all by the pool.
+    """
 
     backend: str
     esp: str = ""
@@ -80,7 +84,7 @@ def check_is_of(home: Path, filesystem: str) -> None:
 
 
 def _checked_choice(loader: Loader) -> Loader:
-    if loader.backend != GRUB:
+    if loader.backend not in {GRUB, ZFSBOOTMENU}:
         raise ValueError(f"there is no loader {loader.backend!r}")
     return loader
 

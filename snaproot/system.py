@@ -183,14 +183,17 @@ def _wired(
     layout, settings = Layout(top), config.load()
     said = _command_line() if running else CommandLine()
     filesystem = backend(layout, running=running)
-    home = _home(held, _chosen_loader(settings, layout.record), esp, running=running)
+    chosen = _chosen_loader(settings, layout.record)
+    home = _home(held, chosen, esp, running=running)
     if home is not None:
         loaders.check_is_of(home, filesystem.uuid)
     return System(
         config=settings,
         top=top,
         filesystem=filesystem,
-        bootloader=_loader(filesystem, home, said.canary if running else None),
+        bootloader=_bootmenu(filesystem, layout, running=running)
+        if chosen is not None and home is None
+        else _loader(filesystem, home, said.canary if running else None),
         records=Records(layout.record),
         quarantine=Quarantined(layout.record),
         cache=layout.cache,
@@ -236,10 +239,13 @@ def _chosen_loader(settings: Config, record: Path) -> Loader | None:
 
     Raises Refused where another one is configured: the pointer counts no boots.
     """
-    if settings.bootloader.backend is Backend.POINTER:
+    wanted = settings.bootloader.backend
+    if wanted is Backend.POINTER:
         return None
     chosen = loaders.load(record)
-    if chosen is None and settings.bootloader.backend is Backend.GRUB:
+    if wanted is Backend.ZFSBOOTMENU:
+        return _bootmenu_instead(chosen)
+    if wanted is Backend.GRUB and (chosen is None or chosen.backend != loaders.GRUB):
         raise Refused(
             'configured is [bootloader] backend = "grub", but this system has no loader\'s home; '
             "nothing was changed",
@@ -249,11 +255,22 @@ def _chosen_loader(settings: Config, record: Path) -> Loader | None:
     return chosen
 
 
+def _bootmenu_instead(chosen: Loader | None) -> Loader:
+    """Choose ZFSBootMenu, unless GRUB would go on booting by what nobody keeps current."""
+    if chosen is not None and chosen.backend == loaders.GRUB:
+        raise Refused(
+            'configured is [bootloader] backend = "zfsbootmenu", but this system boots by '
+            "snaproot's menu of GRUB; nothing was changed",
+            hint="leave that line out: ZFSBootMenu is for a system that was adopted without --esp",
+        )
+    return Loader(loaders.ZFSBOOTMENU)
+
+
 def _home(
     held: ExitStack, chosen: Loader | None, esp: Path | None, *, running: bool
 ) -> Path | None:
     """Find the loader's home. A device's name means another device on another machine."""
-    if chosen is None:
+    if chosen is None or chosen.backend != loaders.GRUB:
         return None
     if not running and esp is None and chosen.esp.startswith("/dev/"):
         raise Refused(
@@ -272,6 +289,25 @@ def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bo
 
     flush = partial(loaders.flush, filesystem, home)
     return Grub(home, partial(bootable, filesystem), flush, canary, partial(_pinned, filesystem))
+
+
+def _bootmenu(filesystem: Filesystem, layout: Layout, *, running: bool) -> Bootloader:
+    """Return what tells ZFSBootMenu; the firmware's entries are this machine's alone."""
+    from snaproot.bootloader import efi
+    from snaproot.bootloader.zfsbootmenu import ZfsBootMenu
+
+    if mount_of(layout.snaproot).kind != "zfs":
+        raise Refused(
+            'configured is [bootloader] backend = "zfsbootmenu", which boots from ZFS alone, and '
+            "this root is not on it; nothing was changed",
+            hint="leave that line out of /etc/snaproot/snaproot.toml",
+        )
+    from snaproot.filesystem.zfs import view
+    from snaproot.filesystem.zfs.bootmenu import PoolDatasets
+
+    firmware = efi.Firmware() if running else efi.ELSEWHERE
+    datasets = PoolDatasets(view.at(layout.top))
+    return ZfsBootMenu(datasets, partial(bootable, filesystem), firmware)
 
 
 def _pinned(filesystem: Filesystem) -> frozenset[str]:

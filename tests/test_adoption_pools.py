@@ -7,11 +7,11 @@ import pytest
 
 from snaproot import fstab
 from snaproot.adoption.decisions import How
-from snaproot.adoption.facts import Dataset, Found, Place, Pool, Root, Subvolume, Survey
+from snaproot.adoption.facts import Adopted, Dataset, Found, Place, Pool, Root, Subvolume, Survey
 from snaproot.adoption.plan import plan
 from snaproot.adoption.pools import ORDER
 from snaproot.areas import Kind
-from snaproot.errors import Refused
+from snaproot.errors import NothingToDo, Refused
 
 NAME = "rpool/ROOT/debian"
 DIRECTORY = Place(Found.DIRECTORY, empty=False)
@@ -208,3 +208,37 @@ def test_the_plan_speaks_of_datasets() -> None:
     assert "Copy /var into the dataset rpool/snaproot/areas/var." in said
     assert "Declare rpool/home, which stays where it is, for /home." in said
     assert found.steps[-1] == "Make b1 bootfs of rpool, last."
+
+
+def test_what_zfsbootmenu_boots_is_told_last() -> None:
+    made = plan(survey(), "b1", bootmenu=True)
+    assert made.bootmenu
+    assert made.steps[-1].startswith("Tell ZFSBootMenu how the base is booted")
+    assert "untested" in made.steps[-1]
+    assert not [step for step in plan(survey(), "b1").steps if "ZFSBootMenu" in step]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pool": None}, "it boots from ZFS alone"),
+        ({"esp": "/mnt/esp"}, "one of them has to choose"),
+        ({"booted": 256}, "it counts no boots"),
+    ],
+)
+def test_what_zfsbootmenu_could_not_boot_or_bring_back_is_refused(
+    changes: dict[str, object], said: str
+) -> None:
+    found = replace(survey(), **changes)  # type: ignore[arg-type]
+    with pytest.raises(Refused, match=said) as raised:
+        plan(found, "b1", bootmenu=True)
+    assert "--sysroot" in raised.value.hint
+
+
+def test_an_adopted_pool_is_handed_to_zfsbootmenu_later() -> None:
+    found = replace(survey(), adopted=Adopted(first="b1"))
+    made = plan(found, "b2", bootmenu=True)
+    assert (made.id, made.resumes, made.bootmenu) == ("b1", True, True)
+    assert len(made.steps) == 1
+    with pytest.raises(NothingToDo):
+        plan(found, "b2")

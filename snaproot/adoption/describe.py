@@ -109,7 +109,8 @@ def _last_steps(made: AdoptionPlan) -> Iterator[str]:
         return
     yield f"Seal {made.id}, and declare {made.original} ({shown(made.root)}) as the original."
     if not made.esp:
-        yield f"Make {made.id} {_pointer(made.pool)}, last."
+        yield f"Make {made.id} {_pointer(made.pool)}{'' if made.bootmenu else ', last'}."
+        yield from _BOOTMENU if made.bootmenu else ()
         return
     yield f"Make {made.id} {_pointer(made.pool)}."
     yield from _loader_steps(made)
@@ -127,6 +128,11 @@ def remaining(made: AdoptionPlan, unfinished: str) -> Iterator[str]:
         yield f"Finish an interrupted adoption: make {unfinished} {_pointer(made.pool)}."
     if made.esp:
         yield from _loader_steps(made)
+    if made.bootmenu:
+        yield from _BOOTMENU
+
+
+_BOOTMENU = ("Tell ZFSBootMenu how the base is booted, by properties of its dataset (untested).",)
 
 
 def _loader_steps(made: AdoptionPlan) -> Iterator[str]:

@@ -147,6 +147,10 @@ def _finish(plan: AdoptionPlan, ground: Ground, top: Path, report: Report) -> No
         report("set up the boot loader")
         with durable.locked(layout.record / "lock", "snaproot init"):
             loading.set_up(plan, ground.filesystem(layout), layout)
+    if plan.bootmenu:
+        report("tell ZFSBootMenu")
+        with durable.locked(layout.record / "lock", "snaproot init"):
+            loading.tell_bootmenu(ground.filesystem(layout), layout)
     report("tidy up")
     clear(ground, top)
     report("remember that it is adopted")

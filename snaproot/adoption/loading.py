@@ -6,8 +6,9 @@ from pathlib import Path
 from snaproot import fstab, loaders, mounts
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan
 from snaproot.booting import bootable
-from snaproot.bootloader import HOME, settings, stub
+from snaproot.bootloader import HOME, efi, settings, stub
 from snaproot.bootloader.grub import Grub
+from snaproot.bootloader.zfsbootmenu import ZfsBootMenu
 from snaproot.errors import Refused
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.layout import Layout
@@ -46,6 +47,20 @@ def set_up(plan: AdoptionPlan, filesystem: Filesystem, layout: Layout) -> None:
     loader = Loader(loaders.GRUB, _device(table, esp))
     stub.establish(esp, said, grub, base, original=original)
     loaders.save(layout.record, loader)
+
+
+def tell_bootmenu(filesystem: Filesystem, layout: Layout) -> None:
+    """Let ZFSBootMenu boot the base, then remember that it is the loader.
+
+    Raises SnaprootError where that does not read back. May be repeated after a cut at any point.
+    """
+    from snaproot.filesystem.zfs import view
+    from snaproot.filesystem.zfs.bootmenu import PoolDatasets
+
+    datasets = PoolDatasets(view.at(layout.top))
+    menu = ZfsBootMenu(datasets, partial(bootable, filesystem), efi.ELSEWHERE)
+    menu.settle(_base(layout))
+    loaders.save(layout.record, Loader(loaders.ZFSBOOTMENU))
 
 
 def _settings(original: Inside) -> str:

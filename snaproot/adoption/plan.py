@@ -27,15 +27,20 @@ _METADATA_AT_MOST = 1024 * _MIB
 _RESERVE = 48 * _MIB
 
 
-def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
+def plan(
+    survey: Survey, id: str, *, writable: bool = False, bootmenu: bool = False
+) -> AdoptionPlan:
     """Decide how to adopt; a writable root is declared, and stays what it is.
+
+    With `bootmenu` it is ZFSBootMenu that boots it.
 
     Raises Refused with a hint, NothingToDo where it is adopted already.
     """
     if not ID.fullmatch(id) or id == ORIGINAL:
         raise RuntimeError(f"{id!r} is no id for an adopted boot environment")
+    _check_bootmenu(survey, wanted=bootmenu)
     if survey.adopted is not None:
-        return _after(survey.adopted, survey)
+        return _after(survey.adopted, survey, bootmenu=bootmenu)
     _check_devices(survey)
     _check_running(survey)
     _check_initramfs(survey)
@@ -44,7 +49,7 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
     entries = table.parsed(root)
     here.check(entries)
     layout = _layout(survey, root, entries, here)
-    made = replace(_made(layout, here, id), writable=writable)
+    made = replace(_made(layout, here, id), writable=writable, bootmenu=bootmenu)
     _check_space(made, survey)
     return replace(made, steps=tuple(describe.steps(made)))
 
@@ -68,17 +73,33 @@ def seen(survey: Survey, root: Root) -> Table:
     return table.Filesystem(survey.uuid, survey.label, survey.subvolumes, survey.default)
 
 
-def _after(adopted: Adopted, survey: Survey) -> AdoptionPlan:
+def _check_bootmenu(survey: Survey, *, wanted: bool) -> None:
+    """Refuse what ZFSBootMenu cannot boot, and a trial that it could not bring back."""
+    why = ""
+    if wanted and survey.pool is None:
+        why = "it boots from ZFS alone, and this is a Btrfs"
+    elif wanted and survey.esp:
+        why = "an ESP was given for GRUB's menu, and one of them has to choose"
+    elif wanted and survey.booted is not None:
+        why = "it counts no boots: a first trial that does not come up would not come back"
+    if why:
+        raise Refused(
+            f'configured is [bootloader] backend = "zfsbootmenu": {why}; nothing was changed',
+            hint="with it, a root is adopted while it does not run: snaproot --sysroot DIR init",
+        )
+
+
+def _after(adopted: Adopted, survey: Survey, *, bootmenu: bool) -> AdoptionPlan:
     """Finish an adoption that was cut, or set up its boot loader, where there is one or not."""
     if adopted.untaken and adopted.pending:
         raise Refused(
             f"{adopted.pending} is being adopted already; nothing was changed",
             hint="reboot to try it, or give it up with snaproot abandon",
         )
-    if not (adopted.unfinished or survey.esp):
+    if not (adopted.unfinished or survey.esp or bootmenu):
         raise NothingToDo("this filesystem is adopted already", hint="snaproot status shows it")
     id, pool = adopted.unfinished or adopted.first, survey.pool.name if survey.pool else ""
-    made = AdoptionPlan(id=id, pool=pool, resumes=True, esp=survey.esp)
+    made = AdoptionPlan(id=id, pool=pool, resumes=True, esp=survey.esp, bootmenu=bootmenu)
     return replace(made, steps=tuple(describe.remaining(made, adopted.unfinished)))
 
 

@@ -24,9 +24,9 @@ class AdoptionPlan:
 
     `root` is the original's subvolume from the top level, "" for the top level itself; on ZFS, in
     `pool`, its dataset. `needed` counts bytes. `masked` are units of systemd's, `esp` is a
-    directory here. `resumes`: all is built, only the pointer and the loader are still to be set.
-    `live`: the original runs, and goes on using what is to be shared. `writable`: it stays what the
-    machine runs, nothing is built.
+    directory here; `bootmenu`: not GRUB boots it, but ZFSBootMenu. `resumes`: all is built, only
+    the pointer and the loader are still to be set. `live`: the original runs, and goes on using
+    what is to be shared. `writable`: it stays what the machine runs, nothing is built.
     """
 
     id: str
@@ -46,6 +46,7 @@ class AdoptionPlan:
     findings: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     esp: str = ""
+    bootmenu: bool = False
     needed: int = 0
     resumes: bool = False
     live: bool = False

@@ -154,3 +154,7 @@ class Firmware:
         except OSError as error:
             raise Refused(f"there is no partition {partition}, which the firmware names") from error
         return f"/dev/{disk}"
+
+
+ELSEWHERE = Firmware(Path("/dev/null"))
+"""That of a machine which is not this one: it has no entries here, and none are written."""

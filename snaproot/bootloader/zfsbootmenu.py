@@ -54,8 +54,9 @@ class ZfsBootMenu:
         return Capability(
             counts=False,
             one_shot=self.firmware.current() is not None,
-            summary="ZFSBootMenu follows the pool's bootfs and cannot count: a trial that dies "
-            "before userspace is not reverted by itself (untested: no boot of it was tried)",
+            summary="is ZFSBootMenu, which follows the pool's bootfs and cannot count: a trial "
+            "that dies before userspace is not reverted by itself (untested: no boot of it was "
+            "tried)",
         )
 
     def view(self) -> LoaderView:

@@ -137,7 +137,15 @@ def _planned(
     from snaproot.ids import next_id
 
     found = survey(top, boot=boot, esp=esp, booted=Path("/") if booted else None)
-    return plan(found, next_id("b", [], datetime.now(UTC)), writable=writable)
+    id, bootmenu = next_id("b", [], datetime.now(UTC)), _has_bootmenu()
+    return plan(found, id, writable=writable, bootmenu=bootmenu)
+
+
+def _has_bootmenu() -> bool:
+    """Tell whether ZFSBootMenu was chosen; nothing finds that out by itself."""
+    from snaproot import config
+
+    return config.load().bootloader.backend is config.Backend.ZFSBOOTMENU
 
 
 def _print_plan(output: Output, plan: "AdoptionPlan") -> None:
