@@ -208,7 +208,15 @@ def test_what_lies_in_the_original_keeps_it(disk: Disk) -> None:
     disk.machine("run", "touch", "/usr/lib/marker")
     disk.machine("promote")
     assert log in disk.machine.refused("cleanup", "--original", "-y", status=3)
-    with disk.mounted(log) as place:
+    run(["zfs", "rename", "-u", log, f"{POOL}/log"])
+    disk.machine("cleanup", "--original", "-y")
+    assert ROOT not in disk.datasets()
+    disk.machine("run", "sh", "-c", "test -f /var/log/messages && echo new >/var/log/added")
+    pending = disk.machine.status()["pending"]
+    assert isinstance(pending, dict)
+    assert f"{POOL}/log@{pending['target']}" not in disk.snapshots()
+    disk.machine("promote")
+    with disk.mounted(f"{POOL}/log") as place:
         assert (place / "messages").read_text() == "of its own\n"
 
 

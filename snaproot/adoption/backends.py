@@ -58,9 +58,10 @@ def has_area(top: Path, area: Area) -> bool:
     pool = _pool_at(top)
     if pool:
         from snaproot.filesystem.zfs.names import Names
+        from snaproot.filesystem.zfs.places import named
         from snaproot.filesystem.zfs.view import is_dataset
 
-        return is_dataset(Names(pool).area(area))
+        return is_dataset(Names(pool).area(*named([area], pool)))
     return (top / area.subvolume).is_dir()
 
 

@@ -17,7 +17,7 @@ from snaproot.environment import Environment
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import SNAPROOT, Layout
-from snaproot.filesystem.zfs import binding, commands, likeness, listing
+from snaproot.filesystem.zfs import binding, commands, likeness, listing, places
 from snaproot.filesystem.zfs.backend import Zfs
 from snaproot.filesystem.zfs.names import HOME, Names, adopted_snapshot, parent_snapshot
 from snaproot.filesystem.zfs.staging import ETC, ROOT
@@ -205,6 +205,10 @@ class Datasets:
     def keep_etc(self, layout: Layout, id: str) -> None:
         etc = self._view(layout).names.etc(id)
         binding.snapshot([f"{etc}@{parent_snapshot(id)}"], id)
+
+    def keep(self, name: str, area: str) -> None:
+        if name.partition("/")[0] == self.pool:  # another pool is none of ours
+            places.keep(name, area)
 
     def put_in_place(self, layout: Layout, top: Path) -> None:
         names = Names(self.pool)

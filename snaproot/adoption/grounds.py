@@ -65,9 +65,15 @@ class Grounds:
         if self.is_made(plan):
             self.ground.remove(self.area_place(plan))
 
+    def keep(self, plan: AreaPlan) -> None:
+        """Remember which volume an area is that stays where it is; nothing for any other."""
+        if plan.how is How.STAYS:
+            self.ground.keep(plan.source, plan.area.name)
+
     def fill(self, plan: AreaPlan, *, passing: bool = False) -> None:
         """Make an area's volume, with its content; a `passing` one does not stay."""
         if plan.how is How.STAYS:
+            self.keep(plan)
             return
         place = self.area_place(plan)
         self._fill(plan, place, passing=passing)

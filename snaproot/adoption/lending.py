@@ -164,6 +164,8 @@ def retire(layout: Layout, id: str) -> None:
 def _make(grounds: Grounds, shared: Shared) -> list[str]:
     """Make all areas but those that are there; return their names."""
     grounds.seed()
+    for plan in shared.areas:
+        grounds.keep(plan)
     is_there = grounds.ground.is_volume
     there = [
         plan

@@ -106,6 +106,9 @@ class Subvolumes:
     def keep_etc(self, layout: Layout, id: str) -> None:
         binding.snapshot(layout.etc(id), layout.etc_parent(id), read_only=True)
 
+    def keep(self, name: str, area: str) -> None:
+        """Nothing: fstab(5) names it too, and it is found by no other mark."""
+
     def put_in_place(self, layout: Layout, top: Path) -> None:
         self.sync()
         layout.snaproot.rename(Layout(top).snaproot)

@@ -99,6 +99,9 @@ class Ground(Volumes, Protocol):
     def keep_etc(self, layout: Layout, id: str) -> None:
         """Keep the original's `/etc` as it is now: what is edited from now on is named later."""
 
+    def keep(self, name: str, area: str) -> None:
+        """Remember that a volume, which stays where it is, is an area, whatever it is called."""
+
     def put_in_place(self, layout: Layout, top: Path) -> None:
         """Rename a complete tree into sight, durable before and after."""
 

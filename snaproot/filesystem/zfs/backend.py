@@ -9,7 +9,6 @@ from snaproot import durable
 from snaproot.environment import ID, Environment, Standing
 from snaproot.errors import Refused, SnaprootError
 from snaproot.filesystem import Address, Collected, PathChange, Space, Workspace
-from snaproot.filesystem.collecting import declared
 from snaproot.filesystem.edits import edits
 from snaproot.filesystem.layout import Layout
 from snaproot.filesystem.manifest import Report, printable
@@ -20,6 +19,7 @@ from snaproot.filesystem.zfs import (
     differing,
     floor,
     listing,
+    places,
     room,
     salvaging,
     sealing,
@@ -56,7 +56,7 @@ class Zfs:
         if environment.standing is Standing.ORIGINAL:
             root = self.view.root(id, listing.dataset_of(self.view, id))
             return Workspace(id, root, {})  # what it shares lies in itself
-        areas = {area.mount: self.view.shared(area) for area in declared(self.layout)}
+        areas = {area.mount: self.view.shared(area) for area in places.located(self.view)}
         return Workspace(id, self.view.root(id), areas)
 
     def describe(self, environment: Environment) -> None:

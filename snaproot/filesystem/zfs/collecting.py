@@ -6,18 +6,19 @@ from pathlib import Path
 from snaproot import durable
 from snaproot.areas import Area, Kind
 from snaproot.filesystem import Change, Collected
-from snaproot.filesystem.collecting import Keeper, carry_in, carry_out, declared
+from snaproot.filesystem.collecting import Keeper, carry_in, carry_out
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding
 from snaproot.filesystem.zfs.comparison import compare
+from snaproot.filesystem.zfs.places import located
 from snaproot.filesystem.zfs.view import View, mount, release
 from snaproot.inside import Inside
 
 
 def copied(view: View) -> Sequence[Area]:
     """Name the areas that staging gets a copy of: swap stays where it is, as do other pools'."""
-    found = (area for area in declared(view.layout) if area.kind is not Kind.SWAP)
+    found = (area for area in located(view) if area.kind is not Kind.SWAP)
     return [area for area in found if view.names.area(area).split("/")[0] == view.pool]
 
 

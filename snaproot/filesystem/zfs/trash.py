@@ -71,7 +71,8 @@ def check(view: View, id: str) -> None:
     if others:
         raise Refused(
             f"{dataset} holds others' datasets or snapshots: {some(others)}; nothing was changed",
-            hint="look into them; zfs rename takes a dataset out of it, zfs destroy makes an end",
+            hint="look into them; zfs rename -u takes a dataset out of it (a line in /etc/fstab "
+            "has to follow, and an inherited mount point to be set), zfs destroy makes an end",
         )
     for name in inner:
         points = [p for p in mounted_as(name) if not p.is_relative_to(view.layout.top)]
