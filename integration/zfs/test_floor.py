@@ -9,11 +9,26 @@ import pytest
 
 from integration.zfs import bed
 from integration.zfs.bed import ZfsBench
-from snaproot import durable, zpool
+from snaproot import durable, verdicts, zpool
+from snaproot.boot import service
+from snaproot.boot.login import lines
+from snaproot.bootloader.pointer import PointerLoader
+from snaproot.cmdline import CommandLine
+from snaproot.config import Config
+from snaproot.doctor import examine
 from snaproot.environment import Standing
+from snaproot.errors import ExitCode
 from snaproot.filesystem.zfs import floor
+from snaproot.finding import Level
+from snaproot.judging import STAYS
+from snaproot.overview import look
+from snaproot.quarantine import Quarantined
+from snaproot.record import Records
 from snaproot.run import run
+from snaproot.state import Judge, Phase, Record, Result, Verdict
+from snaproot.system import System
 from tests.contract.filesystem import BASE, NEW, found, staged
+from tests.deployments import deployment
 
 FILE, POOL = "/tmp/floor.img", "floor"  # noqa: S108
 WHEN = datetime(2026, 2, 2, tzinfo=UTC)
@@ -77,6 +92,57 @@ def test_an_upgrade_in_a_trial_is_a_floor_for_what_ran_before(old: ZfsBench) -> 
         assert old.filesystem().environment(BASE) == found(old.filesystem(), BASE)
         assert not old.filesystem().verify(BASE, lambda _: None)
         assert old.filesystem().changes(BASE, NEW)
+    finally:
+        run(["zfs", "destroy", "-r", f"{POOL}/big"])
+
+
+def trial(bench: ZfsBench, told: list[str]) -> System:
+    """Play the boot of an armed target, by a loader that only follows `bootfs`."""
+    filesystem, layout = bench.filesystem(booted=NEW), bench.layout
+    layout.log.mkdir(exist_ok=True)
+    armed = replace(deployment(Phase.ARMED, target=NEW, trial_boots=("b",)), parent=BASE, base=BASE)
+    Records(layout.record).save(Record(base=BASE, pending=armed))
+    filesystem.set_default(NEW)
+    return System(
+        config=Config(),
+        top=layout.top,
+        filesystem=filesystem,
+        bootloader=PointerLoader(filesystem),
+        records=Records(layout.record),
+        quarantine=Quarantined(layout.record),
+        cache=layout.cache,
+        log=layout.log / verdicts.NAME,
+        boot=CommandLine(),
+        boot_id="b",
+        notice=told.append,
+        announce=told.append,
+    )
+
+
+def test_a_bad_verdict_ends_in_no_root_that_cannot_be_mounted(old: ZfsBench) -> None:
+    """A trial has upgraded the pool; nobody is present."""
+    told: list[str] = []
+    old.filesystem(booted=BASE).note_boot(WHEN)
+    forget(old, BASE, LATER)
+    system = trial(old, told)
+    run(["zpool", "set", f"feature@{LATER}=enabled", POOL])
+    try:
+        assert system.transaction.has_fallback()
+        use(LATER)
+        red = Verdict(Result.BAD, Judge.HEALTH, "mail does not arrive")
+        assert service.carry_out(system, red, told.append) == ExitCode.DONE
+        assert "not reverted, as the base could not be booted" in told[-1]
+        assert STAYS.is_dir()
+        STAYS.rmdir()
+        pending = system.records.load().pending
+        assert pending is not None
+        assert (pending.phase, system.filesystem.default()) == (Phase.ARMED, NEW)
+        last = verdicts.last(system.log)
+        assert last is not None
+        assert (last.result, last.reason) == ("bad", "mail does not arrive")
+        found = {(one.level, one.subject) for one in examine(system)}
+        assert (Level.BAD, "rollback floor") in found
+        assert f"{BASE} cannot be returned to" in [*lines(look(system))][-1]
     finally:
         run(["zfs", "destroy", "-r", f"{POOL}/big"])
 

@@ -90,7 +90,7 @@ def health(tell: Notice) -> int:
         verdict = observe(system, tell)
         if verdict.result is Result.GOOD:
             return ExitCode.DONE
-        return _reject(system, verdict, tell)
+        return carry_out(system, verdict, tell)
 
 
 def promote(tell: Notice) -> int:
@@ -120,7 +120,7 @@ def reject(tell: Notice) -> int:
     why = f"failed: {some(failed)}" if failed else "nothing says why"
     reason = f"boot-complete.target was not reached, {why}"
     with _opened(tell) as system:
-        return _reject(system, Verdict(Result.BAD, Judge.HEALTH, reason), tell)
+        return carry_out(system, Verdict(Result.BAD, Judge.HEALTH, reason), tell)
 
 
 def shutdown(tell: Notice) -> int:
@@ -193,7 +193,7 @@ def _judged_already(tell: Notice) -> int:
     return ExitCode.DONE
 
 
-def _reject(system: System, verdict: Verdict, tell: Notice) -> int:
+def carry_out(system: System, verdict: Verdict, tell: Notice) -> int:
     """Carry out a verdict that is not good: 3 if that means to leave this boot."""
     with _locked(system, "reject"):
         if not system.transaction.in_trial():

@@ -76,6 +76,7 @@ def status(seen: Overview) -> Shape:
         "loader": loader(seen),
         "at_work": seen.at_work or None,
         "interrupted": seen.interrupted or None,
+        "stranded": seen.stranded or None,
         "unfinished": seen.unfinished or None,
         "tries_left": seen.loader.tries if seen.pending and seen.loader.counts else None,
         "verdict": verdict(seen.verdict),

@@ -109,6 +109,7 @@ def test_status() -> None:
         },
         "at_work": None,
         "interrupted": None,
+        "stranded": None,
         "unfinished": None,
         "tries_left": None,
         "verdict": {
