@@ -208,3 +208,28 @@ def test_the_plan_speaks_of_datasets() -> None:
     assert "Copy /var into the dataset rpool/snaproot/areas/var." in said
     assert "Declare rpool/home, which stays where it is, for /home." in said
     assert found.steps[-1] == "Make b1 bootfs of rpool, last."
+
+
+@pytest.mark.parametrize(("longer", "fits"), [(0, True), (1, False)])
+def test_a_pool_whose_names_would_be_too_long_is_refused(longer: int, fits: bool) -> None:
+    """The longest that snaproot makes is a snapshot of `/usr/local`, or of an `/etc` that goes."""
+    id = "b4k7q2x"
+    rest = max(
+        len(f"/ROOT/trash.{id}/etc@pristine-{id}"), len(f"/snaproot.partial/areas/usr-local@{id}")
+    )
+    name = "p" * (255 - rest + longer)
+    found = survey()
+    root = Subvolume(256, f"{name}/ROOT/debian")
+    own = tuple(replace(one, name=one.name.replace("rpool", name)) for one in WHOLE)
+    found = replace(
+        found,
+        subvolumes=(root,),
+        roots=(Root(root, "Debian", ""),),
+        pool=Pool(name, own, bootfs=root.path),
+    )
+    if fits:
+        assert plan(found, id).id == id
+    else:
+        with pytest.raises(Refused, match=r"256 bytes.*at most 255") as refused:
+            plan(found, id)
+        assert "zpool import POOL NAME" in refused.value.hint

@@ -46,6 +46,8 @@ def plan(survey: Survey, id: str, *, writable: bool = False) -> AdoptionPlan:
     layout = _layout(survey, root, entries, here)
     made = replace(_made(layout, here, id), writable=writable)
     _check_space(made, survey)
+    if survey.pool is not None:
+        pools.check_names(survey.pool, id, made.declared)
     return replace(made, steps=tuple(describe.steps(made)))
 
 
