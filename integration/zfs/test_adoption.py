@@ -85,8 +85,12 @@ def stock(place: Path) -> None:
 
 @contextmanager
 def pool(altroot: Path, *options: str) -> Iterator[Disk]:
-    """Lend a pool with a stock root, `/home` in a dataset of its own."""
+    """Lend a pool with a stock root, `/home` in a dataset of its own.
+
+    The disk is partitioned anew: udev has to be done with the last one's partitions.
+    """
     altroot.mkdir(exist_ok=True)
+    run(["udevadm", "settle"])
     words = (*_OPTIONS, *_POSIX, *options, "-R", str(altroot))
     run(["zpool", "create", "-f", *words, POOL, SCRATCH])
     try:
@@ -223,8 +227,7 @@ def test_the_originals_own_settings_are_those_of_what_is_made(disk: Disk) -> Non
 def test_locked_files_are_carried_over_locked(disk: Disk) -> None:
     with disk.mounted(ROOT) as place:
         layouts.put(place / "srv/vault/gold", "gold\n")
-        run(["chattr", "+i", str(place / "srv/vault/gold")])
-        set_flags(place / "srv/vault/gold", flags(place / "srv/vault/gold"))
+        set_flags(place / "srv/vault/gold", flags(place / "srv/vault/gold") | 0x10)
     adopted(disk)
     with disk.mounted(f"{POOL}/snaproot/areas/srv") as place:
         assert (place / "vault/gold").read_text() == "gold\n"
