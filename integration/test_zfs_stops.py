@@ -26,7 +26,7 @@ CUTS = (
 STOPS = "PYTHONDONTWRITEBYTECODE=1 python3 -m integration.zfs.recoveries"
 _ESP = "mkdir -p /esp && mount /dev/disk/by-id/virtio-esp /esp"
 _STOPPED = r"^testbed: stopped after \w+: (.*)\n"
-_PATIENCE = 180.0  # seconds
+_PATIENCE = 400.0  # seconds
 
 
 @pytest.fixture(scope="module")
