@@ -304,6 +304,22 @@ def test_a_pool_that_is_not_whole_or_not_writable_is_refused(disk: Disk) -> None
     assert "imported read-only" in disk.machine.refused("init", "-y", status=3)
 
 
+def test_names_that_would_be_too_long_are_refused(disk: Disk) -> None:
+    name = "p" * 230
+    run(["zpool", "export", POOL])
+    run(["zpool", "import", "-N", "-R", str(disk.altroot), POOL, name])
+    try:
+        before = run(["zfs", "list", "-H", "-o", "name", "-r", name]).output
+        for words in (("init", "-n"), ("init", "-y")):
+            said = disk.machine(*words, status=3).err
+            assert "at most 255; nothing was changed" in said
+            assert "zpool import POOL NAME" in said
+        assert run(["zfs", "list", "-H", "-o", "name", "-r", name]).output == before
+    finally:
+        run(["zpool", "export", name])
+        run(["zpool", "import", "-N", name, POOL])
+
+
 def test_a_root_that_could_not_be_mounted_is_refused(disk: Disk) -> None:
     with disk.mounted(ROOT) as place:
         image = place / f"boot/initrd.img-{tinyroot.KERNEL}"
