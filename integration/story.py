@@ -133,22 +133,28 @@ def booted(device: str, home: Path, code: Code) -> Iterator[Machine]:
         opened(top, notice=silent) as system,
     ):
         filesystem = code.filesystems(Layout(top), root)
+        boot = Boot(id=f"boot-{next(_BOOTS)}")
         records, loader = code.records(Layout(top).record), PointerLoader(filesystem)
-        transaction = code.transactions(
-            ledger=records,
-            filesystem=filesystem,
-            bootloader=loader,
-            boot=Boot(id=f"boot-{next(_BOOTS)}"),
-            now=system.transaction.now,
-            notice=silent,
-            log=system.transaction.log,
-            quarantine=system.quarantine,
-            retention=code.retention,
-            announce=silent,
-        )
         ours = replace(system, filesystem=filesystem, bootloader=loader, records=records)
-        kept = {one.name: getattr(ours, one.name) for one in fields(System)}
-        yield Machine(Booted(**kept, operations=transaction))
+        yield assembled(ours, code, boot)
+
+
+def assembled(system: System, code: Code, boot: Boot) -> Machine:
+    """Make a machine of an adopted system that is open, and of the code that runs in this boot."""
+    transaction = code.transactions(
+        ledger=system.records,
+        filesystem=system.filesystem,
+        bootloader=system.bootloader,
+        boot=boot,
+        now=system.transaction.now,
+        notice=silent,
+        log=system.transaction.log,
+        quarantine=system.quarantine,
+        retention=code.retention,
+        announce=silent,
+    )
+    kept = {one.name: getattr(system, one.name) for one in fields(System)}
+    return Machine(Booted(**kept, operations=transaction))
 
 
 # -- the story ------------------------------------------------------------------------------------

@@ -17,16 +17,25 @@ from snaproot.state import Deployment, Phase, Record
 def check_found(machine: Machine, story: Story, at: int) -> None:
     """Assert what holds at every instant (I1, I2, I3, I6), and what had been promised."""
     now = shown(machine)
-    known = {e.id: e for e in machine.filesystem.environments()}
-    pointed = {d.target for d in _deployments(now.record)} | {now.record.base}
+    pointed = {d.target for d in deployments(now.record)} | {now.record.base}
     assert now.default in pointed, f"the default is {now.default}, which the record does not know"
     assert machine.filesystem.booted() == now.default, "what booted is not the default"
-    for id in (now.default, now.record.base):
+
+    def same(id: str) -> bool:
+        return digest(machine.filesystem.place(id).root) == story.digests[id]
+
+    check_roots(machine, {now.default, now.record.base}, same)
+    assert now.counter >= story.counted(at), "what a service wrote went backwards"
+
+
+def check_roots(machine: Machine, needed: Iterable[str], same: Callable[[str], bool]) -> None:
+    """Assert that what has to boot is complete, and that whatever says so is what was sealed."""
+    known = {e.id: e for e in machine.filesystem.environments()}
+    for id in needed:
         assert id in known, f"{id} does not exist"
         assert known[id].complete, f"{id} is not complete: {known[id].damage or 'not sealed'}"
     for id in (e.id for e in known.values() if e.complete):
-        assert digest(machine.filesystem.place(id).root) == story.digests[id], f"{id} differs"
-    assert now.counter >= story.counted(at), "what a service wrote went backwards"
+        assert same(id), f"{id} differs"
 
 
 def check_settled(machine: Machine) -> None:
@@ -36,14 +45,18 @@ def check_settled(machine: Machine) -> None:
     pending = now.record.pending
     assert now.record.work is None, "work is left"
     assert pending is None or pending.phase in {Phase.STAGED, Phase.ARMED}, f"{pending} is left"
-    armed = pending.target if pending and pending.phase is Phase.ARMED else now.record.base
-    assert now.default == armed, f"the default is {now.default}, not {armed}"
+    counts = machine.system.bootloader.view().counts  # then the default waits for the promotion
+    armed = pending is not None and pending.phase is Phase.ARMED and not counts
+    wanted = pending.target if pending and armed else now.record.base
+    assert now.default == wanted, f"the default is {now.default}, not {wanted}"
     assert all(e.complete for e in known.values()), "something incomplete is listed"
     assert {p.name for p in layout.environments.iterdir()} == set(known), "something is left"
-    assert not [*layout.trash.iterdir()], "the trash is not empty"
+    trash = layout.trash
+    assert not (trash.exists() and [*trash.iterdir()]), "the trash is not empty"
 
 
-def _deployments(record: Record) -> list[Deployment]:
+def deployments(record: Record) -> list[Deployment]:
+    """Name what is pending, and what it replaces."""
     pending = record.pending
     return [d for d in (pending, pending and pending.replaces) if d]
 

@@ -438,3 +438,14 @@ def test_two_at_once_one_waits_and_names_the_other(machine: Machine) -> None:
     machine("list")
     child.terminate()
     child.communicate()
+
+
+def test_without_the_zfs_module_it_is_told_what_comes_before_a_pool(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; exec "$@"'
+    machine = Machine(tmp_path, prefix=("unshare", "-m", "sh", "-e", "-c", script, "sh"))
+    for words in (("list",), ("run", "true"), ("init", "-n"), ("recover",)):
+        line, hint = machine(*words, status=3).err.splitlines()
+        assert line.endswith("neither on Btrfs nor on ZFS; nothing was changed")
+        assert hint.endswith(
+            "zpool import -N -R DIR POOL, once the ZFS module is loaded (modprobe zfs)"
+        )

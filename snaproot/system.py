@@ -126,7 +126,7 @@ def top_level(sysroot: Path | None) -> Iterator[Path]:
         raise NotAdopted(
             f"{place} is on {kind or 'no filesystem'}, neither on Btrfs nor on ZFS; "
             "nothing was changed",
-            hint="snaproot needs a copy-on-write root" if sysroot is None else _SYSROOT,
+            hint="snaproot needs a copy-on-write root" if sysroot is None else _how_to_mount(),
         )
     if pool is not None:
         from snaproot.filesystem.zfs import view
@@ -145,6 +145,14 @@ def _pool(sysroot: Path | None) -> str | None:
     from snaproot.filesystem.zfs import pools
 
     return pools.of_root() if sysroot is None else pools.of_sysroot(sysroot)
+
+
+def _how_to_mount() -> str:
+    from snaproot.filesystem.zfs import pools
+
+    if pools.has_module():
+        return _SYSROOT
+    return f"{_SYSROOT}, once the ZFS module is loaded (modprobe zfs)"
 
 
 def is_adopted(top: Path) -> bool:

@@ -242,3 +242,28 @@ def test_an_adopted_pool_is_handed_to_zfsbootmenu_later() -> None:
     assert len(made.steps) == 1
     with pytest.raises(NothingToDo):
         plan(found, "b2")
+
+
+@pytest.mark.parametrize(("longer", "fits"), [(0, True), (1, False)])
+def test_a_pool_whose_names_would_be_too_long_is_refused(longer: int, fits: bool) -> None:
+    """The longest that snaproot makes is a snapshot of `/usr/local`, or of an `/etc` that goes."""
+    id = "b4k7q2x"
+    rest = max(
+        len(f"/ROOT/trash.{id}/etc@pristine-{id}"), len(f"/snaproot.partial/areas/usr-local@{id}")
+    )
+    name = "p" * (255 - rest + longer)
+    found = survey()
+    root = Subvolume(256, f"{name}/ROOT/debian")
+    own = tuple(replace(one, name=one.name.replace("rpool", name)) for one in WHOLE)
+    found = replace(
+        found,
+        subvolumes=(root,),
+        roots=(Root(root, "Debian", ""),),
+        pool=Pool(name, own, bootfs=root.path),
+    )
+    if fits:
+        assert plan(found, id).id == id
+    else:
+        with pytest.raises(Refused, match=r"256 bytes.*at most 255") as refused:
+            plan(found, id)
+        assert "zpool import POOL NAME" in refused.value.hint

@@ -85,8 +85,12 @@ def stock(place: Path) -> None:
 
 @contextmanager
 def pool(altroot: Path, *options: str) -> Iterator[Disk]:
-    """Lend a pool with a stock root, `/home` in a dataset of its own."""
+    """Lend a pool with a stock root, `/home` in a dataset of its own.
+
+    The disk is partitioned anew: udev has to be done with the last one's partitions.
+    """
     altroot.mkdir(exist_ok=True)
+    run(["udevadm", "settle"])
     words = (*_OPTIONS, *_POSIX, *options, "-R", str(altroot))
     run(["zpool", "create", "-f", *words, POOL, SCRATCH])
     try:
@@ -231,8 +235,7 @@ def test_the_originals_own_settings_are_those_of_what_is_made(disk: Disk) -> Non
 def test_locked_files_are_carried_over_locked(disk: Disk) -> None:
     with disk.mounted(ROOT) as place:
         layouts.put(place / "srv/vault/gold", "gold\n")
-        run(["chattr", "+i", str(place / "srv/vault/gold")])
-        set_flags(place / "srv/vault/gold", flags(place / "srv/vault/gold"))
+        set_flags(place / "srv/vault/gold", flags(place / "srv/vault/gold") | 0x10)
     adopted(disk)
     with disk.mounted(f"{POOL}/snaproot/areas/srv") as place:
         assert (place / "vault/gold").read_text() == "gold\n"
@@ -307,6 +310,22 @@ def test_a_pool_that_is_not_whole_or_not_writable_is_refused(disk: Disk) -> None
     run(["zpool", "export", POOL])
     run(["zpool", "import", "-N", "-R", str(disk.altroot), "-o", "readonly=on", POOL])
     assert "imported read-only" in disk.machine.refused("init", "-y", status=3)
+
+
+def test_names_that_would_be_too_long_are_refused(disk: Disk) -> None:
+    name = "p" * 230
+    run(["zpool", "export", POOL])
+    run(["zpool", "import", "-N", "-R", str(disk.altroot), POOL, name])
+    try:
+        before = run(["zfs", "list", "-H", "-o", "name", "-r", name]).output
+        for words in (("init", "-n"), ("init", "-y")):
+            said = disk.machine(*words, status=3).err
+            assert "at most 255; nothing was changed" in said
+            assert "zpool import POOL NAME" in said
+        assert run(["zfs", "list", "-H", "-o", "name", "-r", name]).output == before
+    finally:
+        run(["zpool", "export", name])
+        run(["zpool", "import", "-N", name, POOL])
 
 
 def test_a_root_that_could_not_be_mounted_is_refused(disk: Disk) -> None:

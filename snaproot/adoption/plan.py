@@ -51,6 +51,8 @@ def plan(
     layout = _layout(survey, root, entries, here)
     made = replace(_made(layout, here, id), writable=writable, bootmenu=bootmenu)
     _check_space(made, survey)
+    if survey.pool is not None:
+        pools.check_names(survey.pool, id, made.declared)
     return replace(made, steps=tuple(describe.steps(made)))
 
 

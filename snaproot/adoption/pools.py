@@ -11,10 +11,12 @@ from snaproot import fstab
 from snaproot.adoption.facts import Dataset, Mount, Pool, is_within
 from snaproot.areas import Area
 from snaproot.errors import Refused
-from snaproot.filesystem.zfs.names import Names
+from snaproot.filesystem.zfs.names import HOME, Names, short, trashed
 from snaproot.fstab import Entry
 
 _OURS = "@snaproot/"
+_LONGEST = 255
+"""Bytes of a name, with that of a snapshot (ZFS_MAX_DATASET_NAME_LEN of sys/fs/zfs.h)."""
 ORDER = "/etc/systemd/system/zfs-mount.service.d/50snaproot.conf"
 
 
@@ -136,6 +138,22 @@ def check_keys(pool: Pool, root: str) -> None:
             f"{root} is encrypted with the key of {found.key}, which what is made beside it in "
             f"{pool.name}/snaproot would not be; nothing was changed",
             hint="snaproot needs a root that is encrypted with its whole pool",
+        )
+
+
+def check_names(pool: Pool, id: str, areas: Iterable[Area]) -> None:
+    """Raise Refused where something that is made now or later would have too long a name."""
+    names = Names(pool.name)
+    wanted = [f"{trashed(names.root(id))}/etc@{short(names.pristine(id))}"]
+    for area in areas:
+        early = names.area(area).replace(f"/{HOME}/", f"/{HOME}.partial/", 1)
+        wanted += [f"{early}@{id}", names.copy(id, area.name)]
+    longest = max(wanted, key=lambda name: len(name.encode()))
+    if len(longest.encode()) > _LONGEST:
+        raise Refused(
+            f"{longest} would have {len(longest.encode())} bytes, and a name in a pool has "
+            f"at most {_LONGEST}; nothing was changed",
+            hint="give the pool a shorter name: zpool export POOL, then zpool import POOL NAME",
         )
 
 

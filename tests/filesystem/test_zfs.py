@@ -21,12 +21,12 @@ OF_PYPI = ("lzc_create", "lzc_clone", "lzc_snapshot", "lzc_promote", "lzc_rename
 
 
 def imported(*places: Path) -> str:
-    """Import the binding by a Python that has no packages but these, and return what it says."""
+    """Ask the binding in a Python that has no packages but these, and return what it says."""
     words = [sys.executable, "-I", "-S", "-c"]
     code = (
         f"import sys; sys.path[:0] = {[str(place) for place in (REPOSITORY, *places)]}\n"
         "from snaproot.errors import SnaprootError\n"
-        "try:\n import snaproot.filesystem.zfs.binding\n"
+        "try:\n from snaproot.filesystem.zfs import binding\n binding.exists('p')\n"
         "except SnaprootError as error:\n print(error, '|', error.hint)"
     )
     return subprocess.run([*words, code], capture_output=True, text=True, check=True).stdout
@@ -46,6 +46,31 @@ class TestBinding:
         said = imported(tmp_path)
         assert "is the pyzfs of PyPI" in said
         assert "apt install python3-pyzfs" in said
+
+    @pytest.mark.parametrize(
+        ("fault", "said", "hint"),
+        [
+            ("OSError('zfs_core')", "libzfs_core cannot be loaded (zfs_core)", "ldconfig"),
+            ("exceptions.ZFSInitializationFailed(2)", "there is no /dev/zfs", "modprobe zfs"),
+        ],
+    )
+    def test_what_it_lacks_itself_is_told(
+        self, tmp_path: Path, fault: str, said: str, hint: str
+    ) -> None:
+        """Its library is looked for at the first call, and the module asked for then."""
+        package = tmp_path / "libzfs_core"
+        package.mkdir()
+        (package / "exceptions.py").write_text(
+            "class ZFSError(Exception):\n errno = 0\n message = ''\n"
+            "class ZFSInitializationFailed(ZFSError):\n pass\n"
+        )
+        names = ("lzc_channel_program", "lzc_rename", "lzc_destroy", "lzc_sync", "lzc_exists")
+        calls = "".join(f"def {name}(*_):\n raise {fault}\n" for name in names)
+        (package / "__init__.py").write_text(f"from libzfs_core import exceptions\n{calls}")
+        line, _, helps = imported(tmp_path).partition(" | ")
+        assert said in line
+        assert line.endswith("nothing was changed")
+        assert helps.startswith(hint)
 
 
 class TestProperties:

@@ -17,6 +17,9 @@ from snaproot.filesystem.zfs import reasons
 from snaproot.filesystem.zfs.reasons import failure
 
 _INSTALL = "apt install python3-pyzfs (Debian: from contrib); not the pyzfs of PyPI"
+_LIBRARY = (
+    "ldconfig, if it is installed: its list is where Python looks; else apt install zfsutils-linux"
+)
 _NEEDED = ("lzc_channel_program", "lzc_rename", "lzc_destroy", "lzc_sync")
 
 try:
@@ -142,5 +145,5 @@ def _told(what: str, dataset: str) -> Iterator[None]:
         raise failure(what, error.errno or 0, said, dataset=dataset) from error
     except OSError as error:  # cffi's dlopen(3)
         raise SnaprootError(
-            f"libzfs_core cannot be loaded ({error}); nothing was changed", hint=_INSTALL
+            f"libzfs_core cannot be loaded ({error}); nothing was changed", hint=_LIBRARY
         ) from error

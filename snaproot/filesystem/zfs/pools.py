@@ -12,6 +12,11 @@ from snaproot.wording import some
 _DEVICE = Path("/dev/zfs")
 
 
+def has_module() -> bool:
+    """Tell whether the kernel has OpenZFS's module loaded: without it no pool is imported."""
+    return _DEVICE.exists()
+
+
 def of_root() -> str | None:
     """Name the pool that `/` is on; None where it is on none."""
     return _holding(Path("/"))
@@ -41,7 +46,7 @@ def of_sysroot(place: Path) -> str | None:
 
 def _below(place: Path) -> list[str]:
     """Name the pools that were imported with this directory as their altroot."""
-    if not _DEVICE.exists():
+    if not has_module():
         return []
     try:
         known = commands.altroots()
