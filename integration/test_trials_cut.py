@@ -46,13 +46,12 @@ def test_a_power_cut_while_staging_or_arming_changes_nothing_or_all(zfs: bool) -
         done(machine, stages, base)
         with machine.boot() as guest:
             assert booted(guest) == base
-            assert settled(guest)["interrupted"] is None
+            assert status(guest)["interrupted"] is None
             typed(guest, "before bootloader.grub Grub arm 1", *CHANGE)
             guest.pull()
         target = done(machine, arms, base, 0)
         with machine.boot() as guest:
             assert booted(guest) == base
-            guest.run("systemctl start snaproot-recover.service")
             assert status(guest)["pending"]["phase"] == "staged"  # type: ignore[index]
             typed(guest, "after bootloader.grub Grub arm 1", "activate", target)
             guest.pull()
@@ -66,8 +65,9 @@ def test_a_power_cut_while_staging_or_arming_changes_nothing_or_all(zfs: bool) -
 
 
 def booted(guest: Guest) -> str:
-    """Wait for a boot that is no trial, and name what it is of."""
+    """Wait for a boot that is no trial, and for what it has to finish; name what it is of."""
     guest.ready()
+    guest.run("systemctl start snaproot-recover.service")
     assert lefts(guest) == [""]
     return str(status(guest)["booted"])
 
