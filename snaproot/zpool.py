@@ -85,6 +85,13 @@ def properties(pool: str) -> Mapping[str, str]:
     return dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
 
 
+def in_use(properties: Mapping[str, str]) -> Iterator[str]:
+    """Name the features that a pool's properties say are active. Pure."""
+    for name, value in properties.items():
+        if name.startswith("feature@") and value == "active":
+            yield name.removeprefix("feature@")
+
+
 def devices(pool: str) -> Sequence[str]:
     """Name the block devices and files of a pool by their real paths.
 

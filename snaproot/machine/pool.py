@@ -57,7 +57,7 @@ def _told(root: Path, name: str, dataset: str, esp: Path | None) -> Pool:
         health=seen.health,
         faults=tuple(faults(seen)),
         bootfs=_none(properties.get("bootfs", "")),
-        active=tuple(sorted(_active(properties))),
+        active=tuple(sorted(zpool.in_use(properties))),
         grub=binaries.grub(esp) if esp else "",
         encrypted=encrypted,
         key=key,
@@ -70,12 +70,6 @@ def _told(root: Path, name: str, dataset: str, esp: Path | None) -> Pool:
         hostid=_number(text(root / "proc/sys/kernel/spl/hostid")),
         own_hostid=_own_hostid(root),
     )
-
-
-def _active(properties: Mapping[str, str]) -> Iterator[str]:
-    for name, value in properties.items():
-        if name.startswith("feature@") and value == "active":
-            yield name.removeprefix("feature@")
 
 
 def _datasets(pool: str) -> Datasets:

@@ -1,6 +1,6 @@
 """What is to be known of the pool of a root on ZFS, before it is adopted and after. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from snaproot.finding import Finding, Level
 from snaproot.machine.facts import Machine, Pool
@@ -65,6 +65,12 @@ def findings(machine: Machine) -> Iterator[Finding]:
             yield from say(machine.pool)
 
 
+def unread(active: Iterable[str], grub: str) -> Sequence[str]:
+    """Name the features in use for which a GRUB of that version reads nothing of a pool."""
+    known = _GRUB.union(*(more for since, more in _GRUB_SINCE.items() if grub >= since))
+    return [name for name in active if name not in known | _READABLE]
+
+
 def _health(pool: Pool) -> Iterator[Finding]:
     if pool.untold or pool.health in _LOST:
         return
@@ -81,14 +87,13 @@ def _health(pool: Pool) -> Iterator[Finding]:
 
 def _features(pool: Pool) -> Iterator[Finding]:
     """GRUB reads kernels from the loader's home; of the pool it reads what led to the original."""
-    known = _GRUB.union(*(more for since, more in _GRUB_SINCE.items() if pool.grub >= since))
-    unread = [name for name in pool.active if name not in known | _READABLE]
-    if unread:
+    lacking = unread(pool.active, pool.grub)
+    if lacking:
         version = f"GRUB {pool.grub}" if pool.grub else "a GRUB that does not say its version"
         yield Finding(
             Level.LIMIT,
             "loader",
-            f"{version} cannot read the pool {pool.name} ({some(unread)} in use): boot "
+            f"{version} cannot read the pool {pool.name} ({some(lacking)} in use): boot "
             "environments start from kernels that are copied to where it can, but the original "
             "menu finds nothing in the pool",
             "never zpool upgrade a pool that GRUB has to read; zpool-features(7)",
