@@ -10,7 +10,7 @@ from snaproot.mountinfo import mount_of
 
 def adopting(top: Path) -> Ground:
     """Return how volumes are made in the view at `top`."""
-    pool = _pool_at(top)
+    pool = pool_at(top)
     if pool:
         from snaproot.adoption.datasets import Datasets
 
@@ -31,7 +31,7 @@ def survey(
     Raises Refused where `top` is neither the top level of a Btrfs nor the view of a pool, or the
     ESP cannot be taken over.
     """
-    pool = _pool_at(top)
+    pool = pool_at(top)
     if pool:
         from snaproot.adoption import poolsurvey
         from snaproot.adoption.datasets import Datasets
@@ -44,7 +44,7 @@ def survey(
 
 def foreign(top: Path, root: str) -> tuple[str, ...]:
     """Name the tools besides snaproot that go back to older roots; `root` is its path in `top`."""
-    if _pool_at(top):
+    if pool_at(top):
         from snaproot.adoption import poolsurvey
 
         return tuple(poolsurvey.foreign(top / root))
@@ -55,7 +55,7 @@ def foreign(top: Path, root: str) -> tuple[str, ...]:
 
 def has_area(top: Path, area: Area) -> bool:
     """Tell whether an area is there."""
-    pool = _pool_at(top)
+    pool = pool_at(top)
     if pool:
         from snaproot.filesystem.zfs.names import Names
         from snaproot.filesystem.zfs.places import named
@@ -65,7 +65,7 @@ def has_area(top: Path, area: Area) -> bool:
     return (top / area.subvolume).is_dir()
 
 
-def _pool_at(top: Path) -> str:
+def pool_at(top: Path) -> str:
     """Name the pool whose view this is: its tmpfs is called as the pool is (zfs/view.py)."""
     mount = mount_of(top) if top.is_dir() else None
     view = mount is not None and mount.kind == "tmpfs" and mount.point == top.resolve()

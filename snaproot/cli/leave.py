@@ -30,7 +30,7 @@ def deinit(call: Call, dry_run: DryRun = False) -> None:
     booted = Path("/") if call.sysroot is None else None
     with (
         top_level(call.sysroot) as top,
-        held(top, call.wait),
+        held(top, call.wait) as unlock,
         survey(top, call.esp, booted) as facts,
     ):
         made = plan(facts)
@@ -41,7 +41,7 @@ def deinit(call: Call, dry_run: DryRun = False) -> None:
         if not dry_run:
             call.agreed("Leave snaproot like this?")
             with call.output.progress() as report:
-                execute(made, facts, top, lambda step: report(Progress(step)))
+                execute(made, facts, top, lambda step: report(Progress(step)), unlock)
     if booted and not dry_run:
         _forget_message()
     shape = {"plan": asdict(made), "left": not dry_run}

@@ -8,12 +8,11 @@ from pathlib import Path
 from snaproot import booting, durable, grubdefaults, kernels
 from snaproot.adoption import carving
 from snaproot.bootloader import Bootable, entry, settings
-from snaproot.filesystem.btrfs import binding
-from snaproot.filesystem.btrfs.backend import Btrfs
 from snaproot.filesystem.cloning import copy_attributes
-from snaproot.filesystem.layout import Layout
 from snaproot.inside import Inside
-from snaproot.leaving import menu, table
+from snaproot.leaving import menu
+from snaproot.leaving.fstabs import read, rewrite
+from snaproot.leaving.ground import Ground
 from snaproot.leaving.shape import LeavingPlan
 from snaproot.run import run
 
@@ -27,48 +26,39 @@ class Builder:
     """Builds the root of one plan; `original` is where the original root is, if it is anywhere."""
 
     plan: LeavingPlan
-    layout: Layout
+    ground: Ground
     original: Path
 
     @property
-    def home(self) -> Path:
-        return etc_of(self.layout).parent
-
-    @property
     def root(self) -> Path:
-        return self.home / "root"
-
-    @property
-    def etc(self) -> Path:
-        return etc_of(self.layout)
+        return self.ground.root
 
     def snapshot(self) -> None:
         """Snapshot the base, and its `/etc` at that moment: later edits are told from it."""
-        durable.make_directory(self.home)
-        binding.snapshot(self.layout.root(self.plan.base), self.root)
-        binding.snapshot(self.layout.etc(self.plan.base), self.etc, read_only=True)
+        self.ground.branch(self.plan.base)
 
     def fill_etc(self) -> None:
         """Make `/etc` a plain directory of the root, its files sharing their data."""
         etc = self.root / "etc"
         etc.rmdir()  # what a snapshot leaves of a nested subvolume
         etc.mkdir()
-        run(["cp", "-a", "--reflink=auto", "--", f"{self.etc}/.", str(etc)])
-        copy_attributes(self.etc, etc)
+        kept = self.ground.etc
+        run(["cp", "-a", "--reflink=auto", "--", f"{kept}/.", str(etc)])
+        copy_attributes(kept, etc)
         self._change_fstab(etc / "fstab")
         for unit in self.plan.masked:
             self._unmask(unit)
         for link in sorted((self.root / _UNITS).glob("*.wants/snaproot-*")):
             carving.remove(link)  # enabled, for a system that is adopted
-        for held in _flagged(self.etc):
-            place = etc / held.relative_to(self.etc)
+        for held in _flagged(kept):
+            place = etc / held.relative_to(kept)
             if os.path.lexists(place):
                 carving.set_flags(place, carving.flags(place) | carving.flags(held) & _PERSISTENT)
 
     def write_menu(self) -> None:
         """Write a menu for GRUB with which this root boots from its place."""
         inside = Inside(self.root)
-        boots = booting.bootable(Btrfs(self.layout, None), self.plan.base)
+        boots = booting.bootable(self.ground.filesystem, self.plan.base)
         known = [kernel for kernel in kernels.find(inside) if not kernel.fault]
         chosen = sorted(known, key=lambda kernel: kernel.image != boots.kernel)
         entries = [entry.described(self._bootable(boots, kernel)) for kernel in chosen]
@@ -77,15 +67,16 @@ class Builder:
         durable.write(place, text.encode(), mode=0o600)
 
     def _bootable(self, boots: Bootable, kernel: kernels.Kernel) -> Bootable:
-        before = f"subvol={self.layout.inside(self.layout.root(self.plan.base))}"
-        moved = (word.replace(before, f"subvol={self.plan.place}") for word in boots.arguments)
+        ground, place = self.ground, self.plan.place
+        before, after = (ground.mounting(name) for name in (ground.root_of(self.plan.base), place))
         return replace(
             boots,
             title=f"Linux {kernel.release}",
-            prefix=f"/{self.plan.place}",
+            prefix=ground.prefix(place),
             kernel=kernel.image,
             initramfs=kernel.initramfs,
-            arguments=tuple(moved),
+            arguments=tuple(word.replace(before, after) for word in boots.arguments),
+            readable=True,
         )
 
     def _settings(self, inside: Inside) -> str:
@@ -96,7 +87,7 @@ class Builder:
 
     def _change_fstab(self, path: Path) -> None:
         if path.is_file():
-            rewrite(path, table.rooted(read(path), self.plan.place))
+            rewrite(path, self.ground.rooted(read(path), self.plan.place))
 
     def _unmask(self, unit: str) -> None:
         """Take our link away, and put back what the original has in its place."""
@@ -105,27 +96,6 @@ class Builder:
             place.unlink()
             if before.is_file() and not before.is_symlink():
                 run(["cp", "-a", "--", str(before), str(place)])
-
-
-def etc_of(layout: Layout) -> Path:
-    """Say where the base's `/etc` is kept as it was copied."""
-    return layout.snaproot / "leaving/etc"
-
-
-def read(fstab: Path) -> str:
-    """Read a table; of any bytes, for it is kept but for the lines that change."""
-    return fstab.read_text(encoding="utf-8", errors="surrogateescape")
-
-
-def rewrite(fstab: Path, text: str) -> None:
-    """Replace a table, durably; it keeps owner, mode and what chattr(1) set."""
-    before = fstab.lstat()
-    held = carving.flags(fstab)
-    with carving.unlocked(fstab):
-        content = text.encode(errors="surrogateescape")
-        durable.write(fstab, content, mode=before.st_mode & 0o7777)
-        os.chown(fstab, before.st_uid, before.st_gid)
-    carving.set_flags(fstab, held)
 
 
 def _text(inside: Inside, path: str) -> str:

@@ -19,12 +19,13 @@ from pathlib import Path
 from snaproot import durable
 from snaproot.bootloader import stub
 from snaproot.errors import Refused, SnaprootError
-from snaproot.filesystem.btrfs import binding, trash
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
 from snaproot.leaving import menu, note
+from snaproot.leaving.backends import leaving
 from snaproot.leaving.building import Builder
 from snaproot.leaving.finishing import Finisher
+from snaproot.leaving.ground import Ground
 from snaproot.leaving.note import Note
 from snaproot.leaving.placing import Placer
 from snaproot.leaving.regenerating import regenerate
@@ -34,28 +35,39 @@ Step = tuple[str, Callable[[], str | None]]
 """What to say, and what to do; that may have more to say."""
 
 
-def execute(plan: LeavingPlan, facts: Facts, top: Path, report: Callable[[str], None]) -> None:
+def execute(
+    plan: LeavingPlan,
+    facts: Facts,
+    top: Path,
+    report: Callable[[str], None],
+    unlock: Callable[[], None] = lambda: None,
+) -> None:
     """Leave as planned; `report` is told of each step before it is done.
+
+    `unlock` gives up what `held` holds, before that goes.
 
     May be repeated after a cut at any point. Raises SnaprootError where a step fails.
     """
-    leaver = _Leaver(plan, facts, Layout(top))
+    leaver = _Leaver(plan, facts, leaving(top))
     if plan.way is Way.BUILD:
         _attempt(leaver, report)
     if plan.way is not Way.FINISH or leaver.leads_home():
         _do(leaver.switching(), report)
     if plan.finishes:
-        _do(leaver.finishing(), report)
+        _do(leaver.finishing(unlock), report)
 
 
 @contextmanager
-def held(top: Path, wait: float) -> Iterator[None]:
-    """Hold the one lock, as long as there is a record that has one. Raises Busy after `wait`."""
+def held(top: Path, wait: float) -> Iterator[Callable[[], None]]:
+    """Hold the one lock, as long as there is a record that has one; lend what gives it up.
+
+    Raises Busy after `wait`.
+    """
     record = Layout(top).record
     with ExitStack() as lock:
         if record.is_dir():
             lock.enter_context(durable.locked(record / "lock", "snaproot deinit", wait=wait))
-        yield
+        yield lock.close
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +76,16 @@ class _Leaver:
 
     plan: LeavingPlan
     facts: Facts
-    layout: Layout
+    ground: Ground
 
     def leads_home(self) -> bool:
         """Tell whether GRUB would still look for the home, which is about to go."""
         return bool(self.plan.esp) and stub.leads_home(Path(self.plan.esp))
 
     def building(self) -> Iterator[Step]:
-        plan, layout = self.plan, self.layout
-        builder = Builder(plan, layout, layout.top / (self.facts.root or ""))
-        placer = Placer(plan, layout, builder)
+        plan, ground = self.plan, self.ground
+        builder = Builder(plan, ground, self._original())
+        placer = Placer(plan, ground)
         yield "clear", placer.clear
         yield f"snapshot {plan.base}", builder.snapshot
         yield "make /etc a directory", builder.fill_etc
@@ -89,8 +101,9 @@ class _Leaver:
             yield "give the stub back", self._give_back
         yield "note it", self._note
 
-    def finishing(self) -> Iterator[Step]:
-        finisher = Finisher(self.layout, Path(self.plan.esp) if self.plan.esp else None)
+    def finishing(self, unlock: Callable[[], None]) -> Iterator[Step]:
+        esp = Path(self.plan.esp) if self.plan.esp else None
+        finisher = Finisher(self.ground, esp, unlock)
         if self.plan.way is Way.FINISH and not self.facts.note.left:
             yield "note it", self._note
         yield "remove the loader's home", finisher.remove_home
@@ -98,31 +111,33 @@ class _Leaver:
         yield "rename areas", finisher.rename_areas
         yield "remove the rest", finisher.remove_rest
 
+    def _original(self) -> Path:
+        """Say where the original root is, if it is anywhere; on Btrfs it may be the top level."""
+        ground, root = self.ground, self.facts.root or self.ground.pool
+        if ground.pool and root not in self.facts.subvolumes:
+            return ground.layout.home(self.plan.base)  # where no units are
+        return ground.place(root)
+
     def _regenerate(self) -> str:
-        done = regenerate(self.layout.top, self.plan.place, self.plan.menu)
-        binding.sync(self.layout.top)
+        done = regenerate(self.ground, self.plan.place, self.plan.menu)
+        self.ground.sync()
         return "" if done else "keep a plain menu: update-grub writes the whole one in the new root"
 
     def _set_default(self) -> None:
-        top = self.layout.top
-        root = binding.subvolume_id(top / self.plan.place)
-        wanted = self.plan.default or root
-        binding.set_default(top, wanted)
-        binding.sync(top)
-        if binding.default_id(top) != wanted:
-            raise SnaprootError("the default is not what it was set to; all boots as before")
+        self.ground.point(self.plan.default, self.plan.place)
 
     def _give_back(self) -> None:
         content = self.facts.stub
         if self.plan.menu:
-            directory = f"/{self.plan.place}{self.plan.menu}"
+            directory = f"{self.ground.prefix(self.plan.place)}{self.plan.menu}"
             content = menu.pointed(content, self.facts.uuid, directory)
         stub.give_back(Path(self.plan.esp), content)
 
     def _note(self) -> None:
-        said = note.load(self.layout.record) or Note()
-        note.save(self.layout.record, replace(said, place=self.plan.place or said.place, left=True))
-        binding.sync(self.layout.top)
+        record = self.ground.layout.record
+        said = note.load(record) or Note()
+        note.save(record, replace(said, place=self.plan.place or said.place, left=True))
+        self.ground.sync()
 
 
 def _attempt(leaver: _Leaver, report: Callable[[str], None]) -> None:
@@ -130,7 +145,7 @@ def _attempt(leaver: _Leaver, report: Callable[[str], None]) -> None:
     try:
         _do(leaver.building(), report)
     except SnaprootError as error:
-        trash.raze(leaver.layout.top, leaver.layout.snaproot / "leaving")
+        leaver.ground.clear()
         kind = Refused if isinstance(error, Refused) else SnaprootError
         raise kind(f"{error}; {leaver.plan.base} boots as before", hint=error.hint) from error
 

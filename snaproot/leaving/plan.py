@@ -1,19 +1,24 @@
 """Whether and how a machine leaves, decided from facts. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import count
 
+from snaproot.adoption.facts import is_within
 from snaproot.bootloader import HOME
 from snaproot.errors import NothingToDo, Refused
 from snaproot.filesystem.layout import SNAPROOT
+from snaproot.filesystem.zfs.names import CONTAINER
+from snaproot.filesystem.zfs.names import HOME as HOME_DATASET
 from snaproot.leaving import menu, table
 from snaproot.leaving.shape import Facts, LeavingPlan, Way
+from snaproot.wording import some
 
 _TOP_LEVEL = 5
 _EDITED = "edited in /etc since it was copied, and not in this root"
 _NAMES = ("@", "@rootfs")
 """What a root is called that was the top level before; that cannot be replaced."""
+_DATASETS = ("linux", "default")
+"""What it is called on ZFS; short, for a stub has only the room that it had."""
 
 
 def plan(facts: Facts) -> LeavingPlan:
@@ -22,21 +27,27 @@ def plan(facts: Facts) -> LeavingPlan:
     return replace(made, steps=tuple(_steps(made, facts)))
 
 
-def is_ours(path: str) -> bool:
-    """Tell whether a subvolume lies in snaproot's own."""
-    return path == SNAPROOT or path.startswith(f"{SNAPROOT}/")
+def _is_ours(facts: Facts, path: str) -> bool:
+    """Tell whether a subvolume or dataset is snaproot's."""
+    home = _home(facts)
+    return path == home or is_within(path, home) or path in facts.ours
+
+
+def _home(facts: Facts) -> str:
+    return f"{facts.pool}/{HOME_DATASET}" if facts.pool else SNAPROOT
 
 
 def _finished(facts: Facts) -> LeavingPlan:
     """Plan the rest, where the root that was built runs, or is said to have been given the boot."""
     running = facts.booted is not None
-    if running and is_ours(facts.booted or ""):
+    if running and _is_ours(facts, facts.booted or ""):
         raise NothingToDo(
             "this system has left snaproot already, and still runs from it",
             hint="reboot; then snaproot deinit removes what is left over",
         )
     finish = LeavingPlan(
         way=Way.FINISH,
+        pool=facts.pool,
         esp=facts.esp,
         running=running,
         finishes=True,
@@ -57,6 +68,7 @@ def _made(facts: Facts) -> LeavingPlan:
     if facts.original:
         return LeavingPlan(
             way=Way.RETURN,
+            pool=facts.pool,
             base=facts.base,
             place=facts.root,
             default=_default(facts),
@@ -67,6 +79,7 @@ def _made(facts: Facts) -> LeavingPlan:
     place = _place(facts)
     return LeavingPlan(
         way=Way.BUILD,
+        pool=facts.pool,
         base=facts.base,
         place=place,
         aside=_aside(facts, place),
@@ -97,14 +110,28 @@ def _check(facts: Facts) -> None:
             hint="snaproot run mkdir /boot/grub, and promote that",
         )
     if facts.stub and not facts.original:
-        menu.pointed(facts.stub, facts.uuid, f"/{_place(facts)}{facts.menu}")
+        _check_loader(facts)
+
+
+def _check_loader(facts: Facts) -> None:
+    """Raise Refused where GRUB would not get to the kernels of the root that is built."""
+    place = _place(facts)
+    inner = f"{place.removeprefix(facts.pool)}@" if facts.pool else f"/{place}"
+    menu.pointed(facts.stub, facts.uuid, f"{inner}{facts.menu}")
+    if facts.unread:
+        raise Refused(
+            f"GRUB could not read /boot in the pool {facts.pool} ({some(facts.unread)} in use); "
+            "nothing was changed",
+            hint="snaproot boots it by copies of its kernels; an ordinary root would need a /boot "
+            "that GRUB reads, as in a pool made with compatibility=grub2",
+        )
 
 
 def _runs_base(facts: Facts) -> bool:
     """Tell whether the base runs, or nothing; an original that is the top level is its own copy."""
     if facts.booted is None or facts.booted == facts.base_root:
         return True
-    return facts.original and not facts.root and not is_ours(facts.booted)
+    return facts.original and not facts.root and not _is_ours(facts, facts.booted)
 
 
 def _check_record(facts: Facts) -> None:
@@ -127,7 +154,9 @@ def _place(facts: Facts) -> str:
 
     Raises Refused where something else is there, or the base mounts what lies in it.
     """
-    place = facts.root or facts.note.place or next(n for n in _free(facts, _NAMES))
+    place = facts.root or facts.note.place or next(_free(facts))
+    if facts.pool:
+        return _beside(facts, place)
     entry = table.within(facts.fstab, place)
     if entry is not None:
         raise Refused(
@@ -138,9 +167,20 @@ def _place(facts: Facts) -> str:
     return place
 
 
-def _free(facts: Facts, names: tuple[str, ...]) -> Iterator[str]:
+def _beside(facts: Facts, place: str) -> str:
+    """Choose another name where the original holds datasets: they stay where they are mounted."""
+    if not any(path.startswith(f"{place}/") for path in facts.subvolumes):
+        return place
+    return facts.note.place or next(_free(facts))
+
+
+def _free(facts: Facts) -> Iterator[str]:
+    """Propose names for a root that gets one of its own."""
+    names: Iterable[str] = (*_NAMES, *(f"@snaproot-{n}" for n in range(1, 100)))
+    if facts.pool:
+        inner = (*_DATASETS, *(f"{_DATASETS[0]}{n}" for n in range(2, 100)))
+        names = (f"{facts.pool}/{CONTAINER}/{name}" for name in inner)
     yield from (name for name in names if name not in facts.subvolumes)
-    yield from (f"@snaproot-{n}" for n in count(1) if f"@snaproot-{n}" not in facts.subvolumes)
 
 
 def _aside(facts: Facts, place: str) -> str:
@@ -162,9 +202,10 @@ def _default(facts: Facts, place: str = "") -> int:
     path = next((p for p, number in facts.subvolumes.items() if number == facts.default), None)
     if facts.default == _TOP_LEVEL:
         return _TOP_LEVEL
-    if place and (path is None or is_ours(path) or path in {place, facts.note.aside}):
+    known = {place, facts.root, facts.note.aside}
+    if place and (path is None or _is_ours(facts, path) or path in known):
         return 0
-    return _TOP_LEVEL if path is None or is_ours(path) else facts.default
+    return _TOP_LEVEL if path is None or _is_ours(facts, path) else facts.default
 
 
 def _steps(made: LeavingPlan, facts: Facts) -> Iterator[str]:
@@ -179,7 +220,8 @@ def _steps(made: LeavingPlan, facts: Facts) -> Iterator[str]:
 
 def _building(made: LeavingPlan) -> Iterator[str]:
     yield f"Snapshot {made.base} as an ordinary, writable root, with its /etc in it."
-    yield f"Let its /etc/fstab mount {made.place} at /; shared places stay what they are."
+    if not made.pool:
+        yield f"Let its /etc/fstab mount {made.place} at /; shared places stay what they are."
     if made.masked:
         yield f"Unmask {', '.join(made.masked)}."
     if made.menu:
@@ -191,7 +233,8 @@ def _building(made: LeavingPlan) -> Iterator[str]:
 
 
 def _switching(made: LeavingPlan) -> Iterator[str]:
-    yield f"Set the default subvolume{f' to {made.place}' if made.default == 0 else ' as it was'}."
+    pointer = "bootfs" if made.pool else "the default subvolume"
+    yield f"Set {pointer}{f' to {made.place}' if made.default == 0 else ' as it was'}."
     if made.esp:
         yield "Give the grub.cfg that GRUB reads first its content back, last."
 
@@ -200,5 +243,6 @@ def _finishing(made: LeavingPlan, facts: Facts) -> Iterator[str]:
     if made.esp:
         yield f"Remove {made.esp}/{HOME}."
     yield "Delete every boot environment of snaproot's, its record and its log."
-    if any(path.startswith(f"{SNAPROOT}/areas/") for path in facts.subvolumes):
-        yield f"Give each area a name outside of {SNAPROOT}, in /etc/fstab too; nothing is copied."
+    home = _home(facts)
+    if any(path.startswith(f"{home}/areas/") for path in facts.subvolumes):
+        yield f"Give each area a name outside of {home}, in /etc/fstab too; nothing is copied."

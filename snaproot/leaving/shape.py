@@ -21,7 +21,11 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One adopted Btrfs, read but not touched; paths of subvolumes are from the top level.
+    """One adopted filesystem, read but not touched; paths of subvolumes are from the top level.
+
+    On ZFS, where `pool` is its name, datasets are what subvolumes are here, their names the paths;
+    `ours` are those of snaproot's that lie among others, `unread` the features of the pool that the
+    GRUB on the ESP could not read `/boot` with.
 
     `booted` is the running root's subvolume, None for a system that is off. `base_root` is the
     base's. `root` and `default` are what adoption found, `masked` the units that it masked,
@@ -32,6 +36,7 @@ class Facts:
     """
 
     uuid: str
+    pool: str = ""
     base: str = ""
     base_root: str = ""
     original: bool = False
@@ -49,6 +54,8 @@ class Facts:
     edits: tuple[str, ...] = ()
     note: Note = field(default_factory=Note)
     subvolumes: Mapping[str, int] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +63,13 @@ class LeavingPlan:
     """Everything that leaving will do; `asdict` of it is JSON.
 
     `place` is the subvolume that the root will be, `aside` where the original goes (empty: there
-    is none to move). `default` is a subvolume's number, 0 for the root's. `finishes`: what is left
+    is none to move). `default` is a subvolume's number, 0 for the root's. `pool` is empty on Btrfs;
+    on ZFS a subvolume is a dataset, and its number a guid. `finishes`: what is left
     over goes at once, as nothing was ever booted from it, or nothing is any more.
     """
 
     way: Way
+    pool: str = ""
     base: str = ""
     place: str = ""
     aside: str = ""

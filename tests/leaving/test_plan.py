@@ -120,3 +120,69 @@ def test_it_is_refused_with_a_hint(change: dict[str, object], says: str) -> None
     with pytest.raises(Refused, match=says) as caught:
         plan(replace(FACTS, **change))  # type: ignore[arg-type]
     assert caught.value.hint
+
+
+POOL_STUB = (
+    b"search.fs_uuid d886eeffcc38599f root \nset prefix=($root)'/ROOT/debian@/boot/grub'\n"
+    b"configfile $prefix/grub.cfg\n"
+)
+DEBIAN, BASE = "rpool/ROOT/debian", "rpool/ROOT/b1"
+POOL = Facts(
+    uuid="d886eeffcc38599f",
+    pool="rpool",
+    base="b1",
+    base_root=BASE,
+    root=DEBIAN,
+    default=256,
+    stub=POOL_STUB,
+    esp="/esp",
+    menu="/boot/grub",
+    subvolumes={DEBIAN: 256, BASE: 258, "rpool/snaproot": 257, "rpool/snaproot/areas/var": 259},
+    ours=frozenset({BASE}),
+)
+
+
+def test_on_a_pool_the_root_goes_where_the_original_is_too() -> None:
+    made = plan(POOL)
+    assert (made.way, made.place, made.default) == (Way.BUILD, DEBIAN, 0)
+    assert made.aside == f"{DEBIAN}.before-snaproot"
+    assert f"Set bootfs to {DEBIAN}." in made.steps
+    assert not any("fstab" in step for step in made.steps)
+
+
+def test_on_a_pool_what_lies_in_the_original_stays_there() -> None:
+    """It may be mounted by everything: renamed aside, it would go with the original one day."""
+    inner = {**POOL.subvolumes, f"{DEBIAN}/log": 300}
+    made = plan(replace(POOL, subvolumes=inner))
+    assert (made.place, made.aside, made.default) == ("rpool/ROOT/linux", "", 0)
+    taken = {**inner, "rpool/ROOT/linux": 301, "rpool/ROOT/default": 302}
+    assert plan(replace(POOL, subvolumes=taken)).place == "rpool/ROOT/linux2"
+
+
+def test_on_a_pool_what_adoption_had_made_is_nobodys_default() -> None:
+    assert plan(replace(POOL, default=258)).default == 0
+    assert plan(replace(POOL, default=0)).default == 0
+    known = {**POOL.subvolumes, "rpool/ROOT/other": 400}
+    assert plan(replace(POOL, subvolumes=known, default=400)).default == 400
+
+
+def test_on_a_pool_the_root_that_runs_has_to_be_the_base() -> None:
+    assert plan(replace(POOL, booted=BASE)).running
+    with pytest.raises(Refused, match="rpool/ROOT/debian is running, the base is b1"):
+        plan(replace(POOL, booted=DEBIAN))
+    left = replace(POOL, note=Note("b1", DEBIAN, "", (300,), left=True))
+    with pytest.raises(NothingToDo):
+        plan(replace(left, booted=BASE))
+    finish = plan(replace(left, booted=DEBIAN))
+    assert finish.way is Way.FINISH
+    assert any("outside of rpool/snaproot" in step for step in finish.steps)
+
+
+def test_what_grub_cannot_read_of_a_pool_is_refused() -> None:
+    with pytest.raises(
+        Refused, match=r"could not read /boot in the pool rpool \(zstd_compress"
+    ) as no:
+        plan(replace(POOL, unread=("zstd_compress",)))
+    assert no.value.hint
+    returned = replace(POOL, base="original", original=True, unread=("zstd_compress",))
+    assert plan(returned).way is Way.RETURN
