@@ -142,7 +142,7 @@ class Datasets:
             building = commands.local(name).get(name, {}).get(BUILDING, "")
             if building and place.name == PARTIAL:
                 self._forsake(building)
-            _destroy(name)
+            raze(name)
         with translated(f"remove {place}"):
             if os.path.lexists(place):
                 carving.remove(place)
@@ -261,7 +261,7 @@ class Datasets:
         for name in filter(None, clones.split(",")):
             for mounted in mounted_as(name):
                 release(mounted)
-            _destroy(name)
+            raze(name)
         binding.destroy_snapshots([frozen])
 
     def _forsake(self, id: str) -> None:
@@ -271,12 +271,12 @@ class Datasets:
             origin = commands.values(["origin"], root)[root, "origin"]
             if not origin.endswith(ending):
                 return
-            _destroy(root)
+            raze(root)
         snapshots = commands.listed("snapshot", ["name"], self.pool)
         binding.destroy_snapshots(name for (name,) in snapshots if name.endswith(ending))
 
 
-def _destroy(name: str) -> None:
+def raze(name: str) -> None:
     """Destroy datasets with all that is in them, the innermost first."""
     found = [row[0] for row in commands.listed("filesystem", ["name"], name)]
     for one in sorted(found, key=lambda one: one.count("/"), reverse=True):

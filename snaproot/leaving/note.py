@@ -29,6 +29,7 @@ class Note:
     made: tuple[int, ...] = ()
     left: bool = False
     moves: Mapping[int, str] = field(default_factory=dict)
+    tight: tuple[str, ...] = ()
 
 
 def load(record: Path) -> Note | None:
@@ -39,7 +40,8 @@ def load(record: Path) -> Note | None:
         moves = {int(number): str(name) for number, name in data["moves"].items()}
         made = tuple(int(number) for number in data["made"])
         base, place, aside = (str(data[key]) for key in ("base", "place", "aside"))
-        return Note(base, place, aside, made, bool(data["left"]), moves)
+        tight = tuple(map(str, data.get("tight", ())))
+        return Note(base, place, aside, made, bool(data["left"]), moves, tight)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -65,5 +67,6 @@ def save(record: Path, note: Note) -> None:
         "made": note.made,
         "left": note.left,
         "moves": {str(number): name for number, name in note.moves.items()},
+        "tight": note.tight,
     }
     durable.write(record / NAME, (json.dumps(said, indent=1) + "\n").encode(), mode=0o644)

@@ -1,9 +1,11 @@
 """The fstab of a root that leaves: `/` by name again, and areas that get other names. Pure.
 
 While areas are renamed it names them by number, which stays: every line of it mounts at any moment.
+On ZFS, where there are no numbers, they mount themselves meanwhile.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from snaproot import fstab
@@ -38,6 +40,38 @@ def named(text: str, names: Mapping[int, str]) -> str:
         return None if name is None else entry.without("subvolid").having(f"subvol=/{name}")
 
     return _changed(text, change)
+
+
+def tight(text: str, specs: Collection[str]) -> tuple[str, ...]:
+    """Name where datasets are mounted that have to be: without them, systemd gives up."""
+    found = (one for one in fstab.parse(text) if _mounts(one, specs))
+    return tuple(one.file for one in found if one.option("nofail") is None)
+
+
+def loosened(text: str, specs: Collection[str]) -> str:
+    """Let the lines of datasets fail."""
+
+    def change(entry: Entry) -> Entry | None:
+        strict = _mounts(entry, specs) and entry.option("nofail") is None
+        return entry.having("nofail") if strict else None
+
+    return _changed(text, change)
+
+
+def tightened(text: str, specs: Collection[str], points: Collection[str]) -> str:
+    """Undo that, where they could not fail before."""
+    return _changed(
+        text, lambda e: e.without("nofail") if _mounts(e, specs) and e.file in points else None
+    )
+
+
+def respelled(text: str, names: Mapping[str, str]) -> str:
+    """Let the lines of datasets have other names of them."""
+    return _changed(text, lambda e: replace(e, spec=names[e.spec]) if _mounts(e, names) else None)
+
+
+def _mounts(entry: Entry, specs: Collection[str]) -> bool:
+    return entry.type == "zfs" and entry.spec in specs
 
 
 def within(text: str, place: str) -> Entry | None:

@@ -1,6 +1,16 @@
 """The fstab of a root that leaves."""
 
-from snaproot.leaving.table import named, numbered, rooted, within
+from snaproot import fstab
+from snaproot.leaving.table import (
+    loosened,
+    named,
+    numbered,
+    respelled,
+    rooted,
+    tight,
+    tightened,
+    within,
+)
 
 TEXT = """\
 # kept
@@ -33,3 +43,30 @@ def test_what_lies_in_the_place_is_found() -> None:
     assert found is not None
     assert found.file == "/x"
     assert within("UUID=x / btrfs subvol=@ 0 0\nUUID=x /y btrfs subvol=@home 0 0\n", "@") is None
+
+
+DATASETS = """\
+rpool/snaproot/areas/var\t/var\tzfs\tnoatime\t0\t0
+rpool/snaproot/areas/srv /srv zfs defaults,nofail 0 0
+rpool/other /other zfs defaults 0 0
+"""
+AREAS = ("rpool/snaproot/areas/var", "rpool/snaproot/areas/srv")
+
+
+def test_lines_of_datasets_may_fail_meanwhile_and_are_then_as_strict_as_before() -> None:
+    held = tight(DATASETS, AREAS)
+    assert held == ("/var",)
+    loose = loosened(DATASETS, AREAS)
+    assert "areas/var\t/var\tzfs\tnoatime,nofail\t" in loose
+    assert "rpool/other /other zfs defaults 0 0\n" in loose
+    assert loosened(loose, AREAS) == loose
+    strict = fstab.parse(tightened(loose, AREAS, held))
+    assert [one.options for one in strict] == [("noatime",), ("defaults", "nofail"), ("defaults",)]
+
+
+def test_lines_of_datasets_get_other_names() -> None:
+    named = respelled(DATASETS, {AREAS[0]: "rpool/var"})
+    assert named.startswith("rpool/var\t/var\tzfs\tnoatime\t0\t0\n")
+    assert named.splitlines()[1:] == DATASETS.splitlines()[1:]
+    btrfs = "rpool/x /x btrfs defaults 0 0\n"
+    assert respelled(btrfs, {"rpool/x": "rpool/y"}) == btrfs

@@ -98,12 +98,15 @@ def destroy(name: str) -> None:
                 raise
 
 
-def destroy_snapshots(names: Iterable[str]) -> None:
-    """Destroy snapshots of one pool, all or none; gone already is fine."""
+def destroy_snapshots(names: Iterable[str], *, defer: bool = False) -> None:
+    """Destroy snapshots of one pool, all or none; gone already is fine.
+
+    With `defer`, one with clones or holds goes with the last of them.
+    """
     doomed = [name.encode() for name in names]
     if doomed:
         with _told(f"destroy {b', '.join(doomed).decode()}", ""):
-            libzfs_core.lzc_destroy_snaps(doomed, defer=False)
+            libzfs_core.lzc_destroy_snaps(doomed, defer=defer)
 
 
 def destroy_bookmarks(names: Iterable[str]) -> None:

@@ -20,6 +20,13 @@ def carry(models: Mapping[str, str]) -> None:
             commands.put(name, wanted)
 
 
+def settle(name: str, above: str) -> None:
+    """Let a dataset keep what it has when it inherits from another one."""
+    wanted = unlike(name, above, _CARRIED)
+    if wanted:
+        commands.put(name, wanted)
+
+
 def unlike(model: str, name: str, properties: Sequence[str]) -> Mapping[str, str]:
     """Name the properties of a model that a dataset does not have, with their values."""
     return _unlike(commands.values(properties, model, name), properties, model, name)

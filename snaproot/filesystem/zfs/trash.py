@@ -200,6 +200,19 @@ def _free(dataset: str) -> None:
         _free(dataset)
 
 
+def inherit(origin: str, heir: str) -> None:
+    """Let a clone have the snapshot that it was made from, with all older ones.
+
+    What that was of is its clone from then on.
+    """
+    dataset = origin.partition("@")[0]
+    found = snapshots(dataset, deep=False)
+    older = next(at for at, one in enumerate(found) if one.name == origin)
+    _part_names(found[: older + 1], heir)
+    _part_bookmarks(dataset, heir)
+    binding.zfs_promote(heir)
+
+
 def _heir(cloned: Sequence[Snapshot]) -> str:
     """Choose a clone of the youngest snapshot; another tool's only where none of ours is left."""
     clones = [clone for one in reversed(cloned) for clone in one.clones]
@@ -212,7 +225,8 @@ def _part_names(cloned: Sequence[Snapshot], heir: str) -> None:
     taken = {short(one.name) for one in snapshots(heir, deep=False)}
     for one in cloned:
         if short(one.name) in taken:
-            binding.rename(one.name, f"{one.name}-of-{untrashed(one.dataset)}")
+            whose = untrashed(one.dataset) or one.dataset.rpartition("/")[2]
+            binding.rename(one.name, f"{one.name}-of-{whose}")
 
 
 def _part_bookmarks(dataset: str, heir: str) -> None:
