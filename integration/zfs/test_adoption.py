@@ -83,6 +83,15 @@ def stock(place: Path) -> None:
     os.setxattr(place / "srv", "user.note", b"kept")
 
 
+def created(*words: str) -> None:
+    """Make a pool. The disk is partitioned anew, and a slow udev may still be at the last one."""
+    for _ in range(3):
+        run(["udevadm", "settle"])
+        if run(words, check=False).status == 0:
+            return
+    run(words)
+
+
 @contextmanager
 def pool(altroot: Path, *options: str) -> Iterator[Disk]:
     """Lend a pool with a stock root, `/home` in a dataset of its own.
@@ -92,7 +101,7 @@ def pool(altroot: Path, *options: str) -> Iterator[Disk]:
     altroot.mkdir(exist_ok=True)
     run(["udevadm", "settle"])
     words = (*_OPTIONS, *_POSIX, *options, "-R", str(altroot))
-    run(["zpool", "create", "-f", *words, POOL, SCRATCH])
+    created("zpool", "create", "-f", *words, POOL, SCRATCH)
     try:
         run(["zfs", "create", "-o", "canmount=off", "-o", "mountpoint=none", f"{POOL}/ROOT"])
         run(["zfs", "create", "-o", "canmount=noauto", "-o", "mountpoint=/", ROOT])

@@ -125,7 +125,7 @@ def hardware(tmp_path: Path) -> Iterator[Hardware]:
     (esp / "EFI/debian").mkdir(parents=True)
     (esp / "EFI/debian/grub.cfg").write_text(STUB)
     work.mkdir()
-    with pool(tmp_path / "altroot") as disk:
+    with pool(tmp_path / "altroot", "-o", "compatibility=grub2") as disk:
         with disk.mounted(ROOT) as root:
             (root / "boot/efi").mkdir()
             table = "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
