@@ -1,6 +1,7 @@
 """What only ZFS can get wrong. Runs in a bench."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from snaproot.filesystem import Change, PathChange
 from snaproot.filesystem.zfs import binding, commands, comparison, listing, trash
 from snaproot.filesystem.zfs.names import trashed
 from snaproot.filesystem.zfs.properties import ENVIRONMENT, parts_of, text_of
+from snaproot.filesystem.zfs.view import release
 from snaproot.run import run
 from tests.contract.filesystem import BASE, NEW, described, found, staged
 
@@ -589,6 +591,31 @@ def bench_remounted(bench: ZfsBench) -> None:
     from snaproot.filesystem.zfs.view import mount
 
     mount(bench.view.names.home, bench.layout.snaproot)
+
+
+def test_who_only_looks_is_waited_for(bench: ZfsBench) -> None:
+    """Mounted by another for a moment: a root goes, and nothing is mounted read-only for it."""
+    staged(bench)
+    bench.view.release(NEW)
+    with _another("mount -i -t zfs $1 $2; echo; sleep 2; umount $2", bench.view.names.root(NEW)):
+        bench.filesystem().discard(NEW)
+    area = f"{bench.view.names.areas}/var"
+    release(bench.layout.areas / "var")
+    looks = "echo; for n in $(seq 60); do mount -i -t zfs $1 $2 && umount $2; done"
+    with _another(looks, area):
+        for _ in range(20):
+            (bench.view.area("var") / "written").touch()
+            release(bench.layout.areas / "var")
+
+
+@contextmanager
+def _another(script: str, dataset: str) -> Iterator[None]:
+    """Have a process with mounts of its own, once it has said so, and wait for its end."""
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh", dataset, "/mnt"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        yield
 
 
 ACTIONS: dict[str, Callable[[ZfsBench], object]] = {

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from snaproot.errors import SnaprootError
 from snaproot.filesystem.zfs import reasons
+from snaproot.filesystem.zfs.patience import patiently
 from snaproot.filesystem.zfs.reasons import failure
 
 _INSTALL = "apt install python3-pyzfs (Debian: from contrib); not the pyzfs of PyPI"
@@ -79,20 +80,20 @@ def bookmark(sources: Mapping[str, str]) -> None:
 def zfs_promote(name: str) -> None:
     """Give a clone its origin and all that is older: what it was cloned from is then the clone."""
     with _told(f"zfs_promote {name}", name):
-        libzfs_core.lzc_promote(name.encode())
+        patiently(lambda _: libzfs_core.lzc_promote(name.encode()))
 
 
 def rename(old: str, new: str) -> None:
     """Rename a filesystem, with all below it, or a snapshot within its filesystem."""
     with _told(f"rename {old} to {new}", old):
-        libzfs_core.lzc_rename(old.encode(), new.encode())
+        patiently(lambda _: libzfs_core.lzc_rename(old.encode(), new.encode()))
 
 
 def destroy(name: str) -> None:
     """Destroy one filesystem, which has neither children nor snapshots; gone already is fine."""
     with _told(f"destroy {name}", name):
         try:
-            libzfs_core.lzc_destroy(name.encode())
+            patiently(lambda _: libzfs_core.lzc_destroy(name.encode()))
         except exceptions.ZFSError as error:
             if error.errno != errno.ENOENT:
                 raise
@@ -106,7 +107,7 @@ def destroy_snapshots(names: Iterable[str], *, defer: bool = False) -> None:
     doomed = [name.encode() for name in names]
     if doomed:
         with _told(f"destroy {b', '.join(doomed).decode()}", ""):
-            libzfs_core.lzc_destroy_snaps(doomed, defer=defer)
+            patiently(lambda _: libzfs_core.lzc_destroy_snaps(doomed, defer=defer))
 
 
 def destroy_bookmarks(names: Iterable[str]) -> None:
@@ -120,7 +121,7 @@ def destroy_bookmarks(names: Iterable[str]) -> None:
 def rollback(name: str, snapshot: str) -> None:
     """Make a filesystem that is not mounted what its latest snapshot is, its intent log empty."""
     with _told(f"return {name} to {snapshot}", name):
-        libzfs_core.lzc_rollback_to(name.encode(), snapshot.encode())
+        patiently(lambda _: libzfs_core.lzc_rollback_to(name.encode(), snapshot.encode()))
 
 
 def sync(pool: str) -> None:

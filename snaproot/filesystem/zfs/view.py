@@ -6,17 +6,21 @@ our own, so nobody else sees it, and a kill removes it. A dataset that is mounte
 destroyed nor set read-only in peace: `release` comes first.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from snaproot import mounts
 from snaproot.areas import Area
 from snaproot.filesystem.faults import translated
 from snaproot.filesystem.layout import Layout
+from snaproot.filesystem.zfs import commands
 from snaproot.filesystem.zfs.names import HOME, Names
+from snaproot.filesystem.zfs.patience import patiently
 from snaproot.filesystem.zfs.reasons import failure
 from snaproot.mountinfo import mount_of, mounted_from
 from snaproot.run import run
@@ -90,23 +94,35 @@ def is_dataset(name: str) -> bool:
 
 
 def mount(dataset: str, place: Path) -> Path:
-    """Mount a filesystem or a snapshot; there already is fine. Raises SnaprootError.
-
-    One that is mounted elsewhere too is refused with another flag for writing than there
-    (zpl_super.c): what is read-only is asked for as such the second time.
-    """
+    """Mount a filesystem or a snapshot; there already is fine. Raises SnaprootError."""
     if os.path.ismount(place):
         return place
     with translated(f"make {place}"):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        try:
-            mounts.attach("zfs", dataset, place, read_only="@" in dataset)
-        except OSError:
-            mounts.attach("zfs", dataset, place, read_only=True)
+        patiently(partial(_attach, dataset, place))
     except OSError as error:
         raise failure(f"mount {dataset}", error.errno or 0, dataset=dataset) from error
     return place
+
+
+def _attach(dataset: str, place: Path, last: bool) -> None:
+    """Mount it for writing, as far as it can be. Raises OSError.
+
+    One that is mounted elsewhere too is busy for whoever asks for another flag than there
+    (zpl_super.c); but so is one that somebody is mounting or unmounting just now.
+    """
+    try:
+        mounts.attach("zfs", dataset, place, read_only="@" in dataset)
+    except OSError as error:
+        passing = error.errno == errno.EBUSY and not (last or _read_only(dataset))
+        if passing:
+            raise
+        mounts.attach("zfs", dataset, place, read_only=True)
+
+
+def _read_only(dataset: str) -> bool:
+    return commands.values(["readonly"], dataset)[dataset, "readonly"] == "on"
 
 
 def release(place: Path) -> None:
