@@ -206,10 +206,12 @@ def test_what_lies_in_the_original_stays_where_it_is(tmp_path: Path) -> None:
 def test_others_datasets_in_snaproots_own_are_nothing_of_ours(bench: Bench) -> None:
     bench.machine("deinit", "-y")
     run(["zfs", "create", "-u", f"{POOL}/snaproot/mine"])
-    before = bench.disk.datasets()
+    before, home = bench.disk.datasets(), bench.home
+    assert home.is_dir()
     told = bench.machine("deinit", "-y", status=3).err
     assert f"holds others' datasets: {POOL}/snaproot/mine" in told
     assert bench.disk.datasets() == before
+    assert home.is_dir()
     run(["zfs", "rename", f"{POOL}/snaproot/mine", f"{POOL}/mine"])
     bench.machine("deinit", "-y")
     assert f"{POOL}/mine" in bench.disk.datasets()

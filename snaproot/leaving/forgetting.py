@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from snaproot.errors import Refused
 from snaproot.filesystem.zfs import binding, commands, listing, trash
 from snaproot.filesystem.zfs.names import Names, short
 from snaproot.filesystem.zfs.view import View
-from snaproot.wording import some
+from snaproot.leaving.plan import check_others
 
 _MARK = "org.snaproot:"
 _DEPTH = 99
@@ -27,18 +26,8 @@ def environments(view: View) -> Sequence[str]:
 
 def check(names: Names) -> None:
     """Raise Refused where others' datasets lie in snaproot's own, which is about to go."""
-    ours = (names.areas, names.work)
-    found = [row[0] for row in commands.listed("filesystem,volume", ["name"], names.home)]
-    others = [
-        name
-        for name in found
-        if name != names.home and not any(name == o or name.startswith(f"{o}/") for o in ours)
-    ]
-    if others:
-        raise Refused(
-            f"{names.home} holds others' datasets: {some(others)}; they are untouched",
-            hint=f"zfs rename takes them out of it: zfs rename {others[0]} {names.pool}/NAME",
-        )
+    found = commands.listed("filesystem,volume", ["name"], names.home)
+    check_others(names.pool, (row[0] for row in found))
 
 
 def remove_environments(view: View, place: str) -> None:

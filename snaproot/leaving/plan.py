@@ -7,8 +7,7 @@ from snaproot.adoption.facts import is_within
 from snaproot.bootloader import HOME
 from snaproot.errors import NothingToDo, Refused
 from snaproot.filesystem.layout import SNAPROOT
-from snaproot.filesystem.zfs.names import CONTAINER
-from snaproot.filesystem.zfs.names import HOME as HOME_DATASET
+from snaproot.filesystem.zfs.names import CONTAINER, Names
 from snaproot.leaving import menu, table
 from snaproot.leaving.shape import Facts, LeavingPlan, Way
 from snaproot.wording import some
@@ -23,8 +22,21 @@ _DATASETS = ("linux", "default")
 
 def plan(facts: Facts) -> LeavingPlan:
     """Decide how to leave. Raises Refused with a hint, NothingToDo before the reboot."""
+    if facts.pool:
+        check_others(facts.pool, facts.subvolumes)
     made = _made(facts)
     return replace(made, steps=tuple(_steps(made, facts)))
+
+
+def check_others(pool: str, found: Iterable[str]) -> None:
+    """Raise Refused where others' datasets lie in snaproot's own, which goes in the end."""
+    names = Names(pool)
+    others = names.foreign(found)
+    if others:
+        raise Refused(
+            f"{names.home} holds others' datasets: {some(others)}; they are untouched",
+            hint=f"zfs rename takes them out of it: zfs rename {others[0]} {pool}/NAME",
+        )
 
 
 def _is_ours(facts: Facts, path: str) -> bool:
@@ -34,7 +46,7 @@ def _is_ours(facts: Facts, path: str) -> bool:
 
 
 def _home(facts: Facts) -> str:
-    return f"{facts.pool}/{HOME_DATASET}" if facts.pool else SNAPROOT
+    return Names(facts.pool).home if facts.pool else SNAPROOT
 
 
 def _finished(facts: Facts) -> LeavingPlan:

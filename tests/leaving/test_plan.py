@@ -178,6 +178,15 @@ def test_on_a_pool_the_root_that_runs_has_to_be_the_base() -> None:
     assert any("outside of rpool/snaproot" in step for step in finish.steps)
 
 
+def test_others_datasets_are_named_before_anything_goes() -> None:
+    known = {**POOL.subvolumes, "rpool/snaproot/mine": 300, "rpool/snaproot/areas/var/own": 301}
+    left = Note("b1", DEBIAN, "", (256,), left=True)
+    for facts in (POOL, replace(POOL, note=left, booted=DEBIAN)):
+        with pytest.raises(Refused, match="holds others' datasets: rpool/snaproot/mine;") as no:
+            plan(replace(facts, subvolumes=known))
+        assert "zfs rename rpool/snaproot/mine rpool/NAME" in no.value.hint
+
+
 def test_what_grub_cannot_read_of_a_pool_is_refused() -> None:
     with pytest.raises(
         Refused, match=r"could not read /boot in the pool rpool \(zstd_compress"

@@ -4,6 +4,7 @@ A snapshot is called after the boot environment that it belongs to, so that no t
 own promote could bring together have the same name.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from snaproot.areas import Area
@@ -59,6 +60,12 @@ class Names:
         """Name an area's dataset: ours lie together, what stayed in its place is named whole."""
         inner = area.subvolume.removeprefix(f"{SNAPROOT}/areas/")
         return f"{self.areas}/{inner}" if inner != area.subvolume else area.subvolume
+
+    def foreign(self, found: Iterable[str]) -> list[str]:
+        """Name those of some datasets that lie in snaproot's own, and are none of snaproot's."""
+        ours = (f"{self.areas}/", f"{self.work}/")
+        inner = [name for name in found if name.startswith(f"{self.home}/")]
+        return [name for name in inner if not f"{name}/".startswith(ours)]
 
     def copy(self, id: str, area: str) -> str:
         """Name the throw-away clone of an area; no id has a dot in it."""
