@@ -6,9 +6,8 @@ from pathlib import Path
 from snaproot import fstab, loaders, mounts
 from snaproot.adoption.shape import ORIGINAL, AdoptionPlan
 from snaproot.booting import bootable
-from snaproot.bootloader import HOME, efi, settings, stub
+from snaproot.bootloader import HOME, settings, stub
 from snaproot.bootloader.grub import Grub
-from snaproot.bootloader.zfsbootmenu import ZfsBootMenu
 from snaproot.errors import Refused
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.layout import Layout
@@ -54,6 +53,8 @@ def tell_bootmenu(filesystem: Filesystem, layout: Layout) -> None:
 
     Raises SnaprootError where that does not read back. May be repeated after a cut at any point.
     """
+    from snaproot.bootloader import efi
+    from snaproot.bootloader.zfsbootmenu import ZfsBootMenu
     from snaproot.filesystem.zfs import view
     from snaproot.filesystem.zfs.bootmenu import PoolDatasets
 

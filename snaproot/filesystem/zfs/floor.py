@@ -146,8 +146,7 @@ def _used(pool: str) -> list[str]:
     read only (zpoolprops(7)).
     """
     said = zpool.properties(pool)
-    active = (name.removeprefix("feature@") for name in said if said[name] == "active")
     unknown = (
         name for name in said if name.startswith("unsupported@") and said[name] != "inactive"
     )
-    return sorted({*active, *(name.rpartition(":")[2] for name in unknown)})
+    return sorted({*zpool.in_use(said), *(name.rpartition(":")[2] for name in unknown)})
