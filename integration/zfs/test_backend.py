@@ -186,7 +186,7 @@ class TestRemoving:
         """OpenZFS 2.3 would panic."""
         staged(bench)
         old, new = bench.view.names.root(BASE), bench.view.names.root(NEW)
-        binding.bookmark({f"{new}#{BASE}": f"{old}#{BASE}"})
+        binding.bookmark(f"{new}#{BASE}", f"{old}#{BASE}")
         run(["zfs", "bookmark", bench.view.names.sealed(NEW), f"{new}#theirs"])
         run(["zfs", "bookmark", bench.view.names.sealed(BASE), f"{old}#theirs"])
         bench.filesystem().set_default(NEW)
@@ -373,6 +373,13 @@ class TestMetadata:
         bench.filesystem().describe(replace(sealed, pinned=True))
         assert found(bench.filesystem(), NEW) == replace(sealed, pinned=True)
         bench.filesystem().intact(NEW)
+
+    def test_a_cut_between_bookmark_and_metadata_is_finished(self, bench: ZfsBench) -> None:
+        sealed = staged(bench)
+        called = bench.view.names
+        run(["zfs", "bookmark", called.sealed(NEW), called.bookmark(NEW)])
+        bench.filesystem().describe(replace(sealed, standing=Standing.PROVEN))
+        assert bench.filesystem().environment(NEW).standing is Standing.PROVEN
 
     def test_a_cut_between_parts_and_head_leaves_the_old_text(self, bench: ZfsBench) -> None:
         sealed = staged(bench)

@@ -161,6 +161,8 @@ class LookingContract:
         bench.filesystem().describe(replace(sealed, standing=Standing.PROVEN, pinned=True))
         again = found(bench.filesystem(), NEW)
         assert (again.standing, again.pinned, again.sealed) == (Standing.PROVEN, True, True)
+        bench.filesystem().describe(replace(again, pinned=False))
+        assert not found(bench.filesystem(), NEW).pinned
         bench.filesystem().intact(NEW)
 
     def test_changes_names_what_differs(self, bench: Bench) -> None:

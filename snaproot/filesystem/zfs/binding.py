@@ -46,7 +46,7 @@ Properties = Mapping[str, str | int]
 
 
 def exists(name: str) -> bool:
-    """Tell whether there is a dataset, snapshot or bookmark of that name."""
+    """Tell whether there is a dataset or a snapshot of that name; of a bookmark it says no."""
     with _told(f"look for {name}", name):
         return bool(libzfs_core.lzc_exists(name.encode()))
 
@@ -70,30 +70,33 @@ def clone(origin: str, name: str, properties: Properties) -> None:
         libzfs_core.lzc_clone(name.encode(), origin.encode(), _encoded(properties))
 
 
-def bookmark(sources: Mapping[str, str]) -> None:
-    """Make bookmarks, each of a snapshot or as a copy of another bookmark; all or none."""
-    pairs = {name.encode(): source.encode() for name, source in sources.items()}
-    with _told(f"bookmark {', '.join(sources.values())}", ""):
-        libzfs_core.lzc_bookmark(pairs)
+def bookmark(name: str, source: str) -> None:
+    """Bookmark a snapshot, or copy a bookmark; one of that name is fine, and stays what it is."""
+    with _told(f"bookmark {source}", ""):
+        try:
+            libzfs_core.lzc_bookmark({name.encode(): source.encode()})
+        except exceptions.ZFSError as error:
+            if error.errno != errno.EEXIST:
+                raise
 
 
 def zfs_promote(name: str) -> None:
     """Give a clone its origin and all that is older: what it was cloned from is then the clone."""
     with _told(f"zfs_promote {name}", name):
-        patiently(lambda _: libzfs_core.lzc_promote(name.encode()))
+        patiently(lambda: libzfs_core.lzc_promote(name.encode()))
 
 
 def rename(old: str, new: str) -> None:
     """Rename a filesystem, with all below it, or a snapshot within its filesystem."""
     with _told(f"rename {old} to {new}", old):
-        patiently(lambda _: libzfs_core.lzc_rename(old.encode(), new.encode()))
+        patiently(lambda: libzfs_core.lzc_rename(old.encode(), new.encode()))
 
 
 def destroy(name: str) -> None:
     """Destroy one filesystem, which has neither children nor snapshots; gone already is fine."""
     with _told(f"destroy {name}", name):
         try:
-            patiently(lambda _: libzfs_core.lzc_destroy(name.encode()))
+            patiently(lambda: libzfs_core.lzc_destroy(name.encode()))
         except exceptions.ZFSError as error:
             if error.errno != errno.ENOENT:
                 raise
@@ -107,7 +110,7 @@ def destroy_snapshots(names: Iterable[str], *, defer: bool = False) -> None:
     doomed = [name.encode() for name in names]
     if doomed:
         with _told(f"destroy {b', '.join(doomed).decode()}", ""):
-            patiently(lambda _: libzfs_core.lzc_destroy_snaps(doomed, defer=defer))
+            patiently(lambda: libzfs_core.lzc_destroy_snaps(doomed, defer=defer))
 
 
 def destroy_bookmarks(names: Iterable[str]) -> None:
@@ -121,7 +124,7 @@ def destroy_bookmarks(names: Iterable[str]) -> None:
 def rollback(name: str, snapshot: str) -> None:
     """Make a filesystem that is not mounted what its latest snapshot is, its intent log empty."""
     with _told(f"return {name} to {snapshot}", name):
-        patiently(lambda _: libzfs_core.lzc_rollback_to(name.encode(), snapshot.encode()))
+        patiently(lambda: libzfs_core.lzc_rollback_to(name.encode(), snapshot.encode()))
 
 
 def sync(pool: str) -> None:
@@ -145,8 +148,9 @@ def _told(what: str, dataset: str) -> Iterator[None]:
     except exceptions.ZFSInitializationFailed as error:
         raise SnaprootError(reasons.NO_MODULE, hint=reasons.LOAD) from error
     except exceptions.ZFSError as error:
-        said = str(error.message or "").lower()
-        raise failure(what, error.errno or 0, said, dataset=dataset) from error
+        first = next(iter(getattr(error, "errors", ())), error)  # of many, which say nothing
+        said = str(first.message or "").lower()
+        raise failure(what, first.errno or 0, said, dataset=dataset) from error
     except OSError as error:  # cffi's dlopen(3)
         raise SnaprootError(
             f"libzfs_core cannot be loaded ({error}); nothing was changed", hint=_LIBRARY

@@ -13,17 +13,16 @@ WAIT = 10.0  # seconds
 _PAUSE = 0.1  # seconds
 
 
-def patiently(attempt: Callable[[bool], T]) -> T:
-    """Try until it is not busy; `attempt` is told whether it is for the last time.
+def patiently(attempt: Callable[[], T]) -> T:
+    """Try until it is not busy.
 
     Raises what the last attempt raises, or the first that failed for another reason.
     """
     end = time.monotonic() + WAIT
     while True:
-        last = time.monotonic() >= end
         try:
-            return attempt(last)
+            return attempt()
         except Exception as error:
-            if last or getattr(error, "errno", None) != errno.EBUSY:
+            if getattr(error, "errno", None) != errno.EBUSY or time.monotonic() >= end:
                 raise
         time.sleep(_PAUSE)

@@ -53,9 +53,9 @@ def describe(view: View, environment: Environment) -> None:
 
 def remember(view: View, id: str) -> None:
     """Bookmark a sealed root: what is sent from here later can begin where it was."""
-    bookmark, sealed = view.names.bookmark(id), view.names.sealed(id)
-    if binding.exists(sealed) and not binding.exists(bookmark):
-        binding.bookmark({bookmark: sealed})
+    sealed = view.names.sealed(id)
+    if binding.exists(sealed):
+        binding.bookmark(view.names.bookmark(id), sealed)
 
 
 def intact(view: View, id: str) -> Environment:

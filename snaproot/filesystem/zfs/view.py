@@ -100,14 +100,17 @@ def mount(dataset: str, place: Path) -> Path:
     with translated(f"make {place}"):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        patiently(partial(_attach, dataset, place))
+        try:
+            patiently(partial(_attach, dataset, place))
+        except OSError:
+            mounts.attach("zfs", dataset, place, read_only=True)
     except OSError as error:
         raise failure(f"mount {dataset}", error.errno or 0, dataset=dataset) from error
     return place
 
 
-def _attach(dataset: str, place: Path, last: bool) -> None:
-    """Mount it for writing, as far as it can be. Raises OSError.
+def _attach(dataset: str, place: Path) -> None:
+    """Mount it for writing, unless it is read-only. Raises OSError.
 
     One that is mounted elsewhere too is busy for whoever asks for another flag than there
     (zpl_super.c); but so is one that somebody is mounting or unmounting just now.
@@ -115,8 +118,7 @@ def _attach(dataset: str, place: Path, last: bool) -> None:
     try:
         mounts.attach("zfs", dataset, place, read_only="@" in dataset)
     except OSError as error:
-        passing = error.errno == errno.EBUSY and not (last or _read_only(dataset))
-        if passing:
+        if error.errno != errno.EBUSY or not _read_only(dataset):
             raise
         mounts.attach("zfs", dataset, place, read_only=True)
 
