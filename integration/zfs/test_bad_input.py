@@ -94,7 +94,13 @@ def test_a_pool_that_is_full(disk: Disk) -> None:
         assert "MiB" in line
         assert "delete something large" in hint
         disk.zfs("set", f"reservation={free - (600 << 20)}", ballast)
-        fill = ("run", "sh", "-e", "-c", "dd if=/dev/urandom of=/usr/large bs=1M count=700")
+        fill = (
+            "run",
+            "sh",
+            "-e",
+            "-c",
+            "dd if=/dev/urandom of=/usr/large bs=1M count=700 status=none",
+        )
         said = disk.machine(*fill, status=1).err
         assert "No space left" in said
         assert "its target was discarded" in said
