@@ -37,6 +37,7 @@ def test_of_sixty_an_old_one_is_picked_and_becomes_the_base(zfs: bool) -> None:
             menu.choose(f"{old}  ", f"Loading {old}")
             guest.serial.wait("Command line: ", 120)
             guest.ready()
+            guest.run("systemctl start snaproot-recover.service")
             assert re.search(root_of(old), guest.boots[-1])
             found = status(guest)
             assert (found["booted"], found["base"], found["default"]) == (old, base, base)
