@@ -29,6 +29,10 @@ class SnaprootError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def details(self) -> Mapping[str, object]:
+        """Return what scripts are told beside the words."""
+        return {}
+
 
 class UsageError(SnaprootError):
     """The words of the command line, or a question with nobody to answer it."""
@@ -56,6 +60,9 @@ class NoRoom(Refused):
     def __init__(self, message: str, *, hint: str, shape: Mapping[str, object]) -> None:
         super().__init__(message, hint=hint)
         self.shape = shape
+
+    def details(self) -> Mapping[str, object]:
+        return {"room": self.shape}
 
 
 class NotAdopted(Refused):
@@ -102,6 +109,10 @@ class CommandFailed(SnaprootError):
         self.argv = argv
         self.status = status
         self.output = output
+
+    def details(self) -> Mapping[str, object]:
+        """Return the program's own exit status."""
+        return {"status": self.status}
 
 
 class TimedOut(SnaprootError):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
-from snaproot.errors import CommandFailed, NoRoom, SnaprootError, UsageError
+from snaproot.errors import SnaprootError, UsageError
 from snaproot.wording import size as size  # noqa: PLC0414 - whoever prints finds it here
 
 if TYPE_CHECKING:
@@ -155,16 +155,13 @@ class Steps:
 
 
 def error_shape(error: SnaprootError) -> dict[str, object]:
-    """Describe an error for scripts; a program that failed has its own `status`."""
-    own: dict[str, object] = {"status": error.status} if isinstance(error, CommandFailed) else {}
-    if isinstance(error, NoRoom):
-        own = {"room": error.shape}
-    shape = {
+    """Describe an error for scripts; some kinds have more to tell."""
+    return {
         "message": str(error),
         "hint": error.hint or None,
         "exit_code": int(error.exit_code),
+        **error.details(),
     }
-    return {**shape, **own}
 
 
 def aligned(table: Table) -> list[str]:
