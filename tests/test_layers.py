@@ -36,6 +36,8 @@ PURE = (
     *("grubdefaults.py", "wording.py", "finding.py", "machine/facts.py", "machine/judged.py"),
     "machine/pools.py",
     *("menu.py", "window.py"),
+    *("tlog/checkpoint.py", "tlog/cosignature.py", "tlog/merkle.py", "tlog/note.py"),
+    "tlog/quorum.py",
 )
 IMPURE = (
     *("asyncio", "ctypes", "fcntl", "glob", "io", "mmap", "os", "random", "secrets", "shutil"),

@@ -1,0 +1,1 @@
+"""Tests of transparency logs, and signers for them."""
