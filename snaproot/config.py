@@ -6,8 +6,6 @@ what is wrong with a value, and where it stands.
 """
 
 import os
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from snaproot.configschema import Form, Fragment, Key, Schema, Setting
+from snaproot.configschema import Form, Fragment, Key, Schema, Setting, parse
 from snaproot.errors import ConfigError, SnaprootError
 from snaproot.health.settings import (
     Health,
@@ -167,16 +165,6 @@ class Merged:
     """Every setting of every file; of two for the same key the later file's."""
 
     settings: Mapping[Key, Setting]
-
-
-def parse(text: str, path: Path) -> Fragment:
-    """Read one file's text. Raises ConfigError, with the line, where it is not TOML."""
-    try:
-        return Fragment(path, text, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        said = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error))
-        line = int(said[2]) if said and said[2] else text.rstrip("\n").count("\n") + 1
-        raise ConfigError(path, line, (said[1] if said else str(error)).lower()) from error
 
 
 def merge(fragments: Iterable[Fragment]) -> Merged:

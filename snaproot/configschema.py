@@ -88,27 +88,27 @@ class Schema:
         if kind is bool:
             return _truth(key, setting)
         if kind is int:
-            return _number(key, setting, self.bounds[key])
+            return read_number(key, setting, self.bounds[key])
         if kind is str:
-            return _text(key, setting, self.forms[key])
+            return read_text(key, setting, self.forms[key])
         if get_origin(kind) is tuple:
-            return _texts(key, setting, self.forms[key])
-        return _choice(key, setting, cast("type[StrEnum]", kind))
+            return read_texts(key, setting, self.forms[key])
+        return read_choice(key, setting, cast("type[StrEnum]", kind))
 
     def _misplaced(self, key: Key, setting: Setting) -> ConfigError:
         if key in self.tables:
-            return _error(key, setting, f"{_name(key)} is a table, not {_shown(setting.value)}", "")
+            return _error(key, setting, f"{named(key)} is a table, not {shown(setting.value)}", "")
         above = [key[:length] for length in range(1, len(key) + 1)]
         scalar = next((part for part in above if part in self.kinds), None)
         if scalar:
-            return _error(scalar, setting, f"{_name(scalar)} is no table", "")
+            return _error(scalar, setting, f"{named(scalar)} is no table", "")
         unknown = next(part for part in above if part not in self.tables)
-        return _error(unknown, setting, f"unknown key {_name(key)}", self._suggestion(key))
+        return _error(unknown, setting, f"unknown key {named(key)}", self._suggestion(key))
 
     def _suggestion(self, key: Key) -> str:
         """Name the nearest key there is: by its whole name, else by its last part."""
         known = [".".join(known) for known in (*self.kinds, *self.tables)]
-        near = difflib.get_close_matches(_name(key), known, n=1, cutoff=0.7)
+        near = difflib.get_close_matches(named(key), known, n=1, cutoff=0.7)
         if near:
             return f"did you mean {near[0]}?"
         leaves = {known[-1]: ".".join(known) for known in self.kinds}
@@ -116,6 +116,31 @@ class Schema:
         if near:
             return f"did you mean {leaves[near[0]]}?"
         return f"the tables are {', '.join(key[0] for key in self.tables if len(key) == 1)}"
+
+
+def parse(text: str, path: PurePath) -> Fragment:
+    """Read one file's text. Raises ConfigError, with the line, where it is not TOML."""
+    try:
+        values = tomllib.loads(text)
+        _require_small_numbers(values)
+        return Fragment(path, text, values)
+    except tomllib.TOMLDecodeError as error:
+        said = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error))
+        line = int(said[2]) if said and said[2] else text.rstrip("\n").count("\n") + 1
+        raise ConfigError(path, line, (said[1] if said else str(error)).lower()) from error
+    except RecursionError as error:
+        raise ConfigError(path, 1, "it is nested too deeply") from error
+    except ValueError as error:
+        raise ConfigError(path, 1, "it has a number of too many digits") from error
+
+
+def _require_small_numbers(value: object) -> None:
+    """Raise ValueError for a number that TOML does not have: Python could not even print some."""
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ValueError("a number has more than 64 bits")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _require_small_numbers(inner)
 
 
 def _walked(kind: type, above: Key = ()) -> Iterator[tuple[Key, type]]:
@@ -139,47 +164,50 @@ def _made(kind: type, values: Mapping[Key, object], above: Key) -> object:
 
 def _truth(key: Key, setting: Setting) -> bool:
     if not isinstance(setting.value, bool):
-        what = f"{_name(key)} is {_shown(setting.value)}, but is true or false"
+        what = f"{named(key)} is {shown(setting.value)}, but is true or false"
         raise _error(key, setting, what, "")
     return setting.value
 
 
-def _choice(key: Key, setting: Setting, kind: type[StrEnum]) -> StrEnum:
+def read_choice(key: Key, setting: Setting, kind: type[StrEnum]) -> StrEnum:
+    """Read one of the words that the kind has. Raises ConfigError, as the next three do."""
     allowed = [str(member) for member in kind]
     if setting.value not in allowed:
-        said = f"{_shown(setting.value)}, but is {_either(allowed)}"
-        raise _error(key, setting, f"{_name(key)} is {said}", _nearest(setting.value, allowed))
+        said = f"{shown(setting.value)}, but is {_either(allowed)}"
+        raise _error(key, setting, f"{named(key)} is {said}", _nearest(setting.value, allowed))
     return kind(setting.value)
 
 
-def _number(key: Key, setting: Setting, bounds: tuple[int, int]) -> int:
+def read_number(key: Key, setting: Setting, bounds: tuple[int, int]) -> int:
+    """Read a whole number within bounds, both included."""
     least, most = bounds
     value = setting.value
     if type(value) is not int or not least <= value <= most:
-        what = f"{_name(key)} is {_shown(value)}, but is a number from {least} to {most}"
+        what = f"{named(key)} is {shown(value)}, but is a number from {least} to {most}"
         raise _error(key, setting, what, "")
     return value
 
 
-def _text(key: Key, setting: Setting, form: Form) -> str:
+def read_text(key: Key, setting: Setting, form: Form) -> str:
+    """Read a text of this form."""
     value = setting.value
     wanted = form(value) if isinstance(value, str) else "is a text"
     if wanted:
-        raise _error(key, setting, f"{_name(key)} is {_shown(value)}, but {wanted}", "")
+        raise _error(key, setting, f"{named(key)} is {shown(value)}, but {wanted}", "")
     return cast("str", value)
 
 
-def _texts(key: Key, setting: Setting, form: Form) -> tuple[str, ...]:
-    """Check a list of texts; a single text is a frequent slip."""
+def read_texts(key: Key, setting: Setting, form: Form) -> tuple[str, ...]:
+    """Read a list of texts of this form; a single text is a frequent slip."""
     value = setting.value
     if not isinstance(value, list):
-        hint = f"{key[-1]} = [{_shown(value)}]" if isinstance(value, str) else ""
-        what = f"{_name(key)} is {_shown(value)}, but is a list of texts"
+        hint = f"{key[-1]} = [{shown(value)}]" if isinstance(value, str) else ""
+        what = f"{named(key)} is {shown(value)}, but is a list of texts"
         raise _error(key, setting, what, hint)
     for one in value:
         wanted = form(one) if isinstance(one, str) else "is a text"
         if wanted:
-            what = f"{_name(key)} has {_shown(one)}, but each of them {wanted}"
+            what = f"{named(key)} has {shown(one)}, but each of them {wanted}"
             raise _error(key, setting, what, "")
     return tuple(value)
 
@@ -197,7 +225,7 @@ def _either(allowed: Sequence[str]) -> str:
     return " or ".join(f'"{value}"' for value in allowed)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Show a value as TOML would have it, near enough for a message of one line."""
     if isinstance(value, dict):
         return "a table"
@@ -206,7 +234,7 @@ def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _name(key: Key) -> str:
+def named(key: Key) -> str:
     """Join a key as TOML writes it."""
     bare = re.compile("[A-Za-z0-9_-]+")
     return ".".join(part if bare.fullmatch(part) else json.dumps(part) for part in key)

@@ -22,10 +22,10 @@ from snaproot.config import (
     Unknown,
     load,
     merge,
-    parse,
     sources,
     validate,
 )
+from snaproot.configschema import parse
 from snaproot.errors import ConfigError, ExitCode, SnaprootError
 from snaproot.health import Severity
 from snaproot.health.settings import Disk, Health, Network, Scripts, Services
@@ -305,3 +305,10 @@ def test_the_admin_comes_last() -> None:
     assert [os.fspath(directory) for directory in DIRECTORIES] == [
         *("/usr/lib/snaproot", "/run/snaproot", "/etc/snaproot")
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "[" * 5000 + "]" * 5000, "0x" + "f" * 5000], ids=["digits", "deep", "hex"]
+)
+def test_a_value_that_python_will_not_read_is_a_mistake_as_any_other(value: str) -> None:
+    assert str(refusal(f"[trial]\ntries = {value}\n")).startswith(f"{HERE}:")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snaproot import config, loaders, system
+from snaproot import config, configschema, loaders, system
 from snaproot.bootloader import efi
 from snaproot.config import Config
 from snaproot.errors import NeedsRecovery, Refused
@@ -13,7 +13,7 @@ from snaproot.loaders import GRUB, ZFSBOOTMENU, Loader
 
 def settings(backend: str) -> Config:
     text = f'[bootloader]\nbackend = "{backend}"\n' if backend else ""
-    return config.validate(config.merge([config.parse(text, Path("snaproot.toml"))]))
+    return config.validate(config.merge([configschema.parse(text, Path("snaproot.toml"))]))
 
 
 @pytest.mark.parametrize(
