@@ -34,9 +34,10 @@ def release(version: str) -> tuple[int, ...]:
 def test_every_requirement_is_pinned_within_its_bounds() -> None:
     versions = dict(name.split("==") for name in pins().values())
     for wanted in pin.wanted():
-        name, *bounds = re.split(r"(?=[<>]=?)|,", wanted)
-        least = next(word.removeprefix(">=") for word in bounds if word and word.startswith(">="))
+        name, *bounds = re.split(r"(?=[<>=]=)|,", wanted)
+        least = next(word for word in bounds if word and word.startswith((">=", "==")))
         assert release(versions[name]) >= release(least), wanted
+        assert least.startswith(">=") or versions[name] == least.removeprefix("==")
 
 
 def test_the_distribution_provides_only_what_is_bound_to_its_libraries() -> None:

@@ -14,7 +14,7 @@ from snaproot import __version__
 VERBS = (
     *("status", "list", "diff", "init", "upgrade", "run", "shell", "rollback", "activate"),
     *("abandon", "promote", "reject", "pin", "unpin", "cleanup", "recover", "verify", "doctor"),
-    *("deinit", "health"),
+    *("deinit", "health", "trust"),
 )
 NOWHERE = "/nonexistent/top"
 
