@@ -19,12 +19,14 @@ OWNERS = {
     "rich": ("output.py",),
     "btrfsutil": ("filesystem/btrfs/binding.py",),
     "libzfs_core": ("filesystem/zfs/binding.py",),
-    "sigstore": ("trust/",),
+    "sigstore": ("trust/sigstore/",),
+    "tuf": ("trust/tufclient.py", "trust/fetching.py"),
+    "cryptography": ("trust/", "tlog/"),
     "rfc8785": ("verdicts.py",),
 }
 """The one module, or package, that may import it."""
 
-LATE = ("rich", "rfc8785", "btrfsutil", "libzfs_core", "sigstore")
+LATE = ("rich", "rfc8785", "btrfsutil", "libzfs_core", "sigstore", "tuf", "cryptography")
 """What start-up does not pay for (`snaproot --help`)."""
 
 PURE = (
@@ -38,6 +40,12 @@ PURE = (
     *("menu.py", "window.py"),
     *("tlog/checkpoint.py", "tlog/cosignature.py", "tlog/merkle.py", "tlog/note.py"),
     "tlog/quorum.py",
+    *("trust/clock.py", "trust/documents.py", "trust/evaluation.py", "trust/facts.py"),
+    *("trust/floors.py", "trust/patterns.py", "trust/policy.py", "trust/policyfile.py"),
+    *("trust/policylint.py", "trust/policypackages.py", "trust/policyschema.py"),
+    *("trust/releaserules.py", "trust/rests.py", "trust/revocation.py"),
+    *("trust/revocationlist.py", "trust/root.py", "trust/rules.py", "trust/statement.py"),
+    *("trust/thresholds.py", "trust/versions.py"),
 )
 IMPURE = (
     *("asyncio", "ctypes", "fcntl", "glob", "io", "mmap", "os", "random", "secrets", "shutil"),
