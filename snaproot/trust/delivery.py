@@ -10,7 +10,7 @@ verified them; the files come last, in one write; then their floors, which the n
 where that was cut. The caller holds snaproot's lock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -22,20 +22,15 @@ from snaproot.trust.fetching import Directory, Mirror
 from snaproot.trust.floors import POLICY, REVOCATIONS, TIME, Floors
 from snaproot.trust.store import (
     FILES,
-    REQUIRED,
+    Check,
     Configuration,
     Delivered,
     Pin,
     Store,
     delivered,
 )
+from snaproot.trust.store import POLICY as POLICY_FILE
 from snaproot.trust.tufclient import OLD_COPY, STILL, Client, SignedRoot, signed_root
-
-Check = Callable[[Mapping[str, bytes]], Mapping[str, int]]
-"""Looks at all files together, by name, before any is used.
-
-Gives the versions of `policy` and `revocations`; raises Distrusted, Unverifiable or ConfigError.
-"""
 
 _LEEWAY = timedelta(days=1)
 """How far behind a clock may fall: it is corrected, or was in local time for a while."""
@@ -209,7 +204,7 @@ def _files(client: Client) -> Mapping[str, Delivered]:
     found: dict[str, Delivered] = {}
     for name in FILES:
         content = client.target(name)
-        if content is None and name in REQUIRED:
+        if content is None and name == POLICY_FILE:
             raise client.unfit(name, "is not in the repository")
         if content is not None:
             try:

@@ -28,11 +28,16 @@ FORMAT = 1
 POLICY = "policy.toml"
 TRUSTED_ROOT = "trusted_root.json"
 REVOCATIONS = "revocations.json"
-WITNESSES = "witnesses.toml"
-REQUIRED = (POLICY, TRUSTED_ROOT)
-FILES = (*REQUIRED, REVOCATIONS, WITNESSES)
+FILES = (POLICY, TRUSTED_ROOT, REVOCATIONS)
+"""What can be delivered; the first has to be."""
 LIMIT = 1 << 20
 """How many bytes one of them may have."""
+
+Check = Callable[[Mapping[str, bytes]], Mapping[str, int]]
+"""Looks at all files together, by name, before any is used.
+
+Gives the versions of `policy` and `revocations`; raises Distrusted, Unverifiable or ConfigError.
+"""
 
 _CONFIGURATION = "configuration.json"
 _PIN = "pin.json"
@@ -73,16 +78,12 @@ class Configuration:
         return self.files[POLICY]
 
     @property
-    def trusted_root(self) -> Delivered:
-        return self.files[TRUSTED_ROOT]
+    def trusted_root(self) -> Delivered | None:
+        return self.files.get(TRUSTED_ROOT)
 
     @property
     def revocations(self) -> Delivered | None:
         return self.files.get(REVOCATIONS)
-
-    @property
-    def witnesses(self) -> Delivered | None:
-        return self.files.get(WITNESSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +239,8 @@ def parse_configuration(text: bytes) -> Configuration:
         versions = floors.checked(data["versions"])
     except (KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
         raise ValueError(f"missing or misplaced: {error}") from error
-    if missing := set(REQUIRED) - set(files):
-        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    if POLICY not in files:
+        raise ValueError(f"it lacks {POLICY}")
     return Configuration(MappingProxyType(files), versions, *times)
 
 

@@ -143,10 +143,10 @@ def test_twice_is_once(world: World) -> None:
 
 
 def test_what_changed_is_told(world: World) -> None:
-    world.repository.publish({**files(2), "witnesses.toml": b"w"})
-    assert world.update().changed == ("policy.toml", "witnesses.toml")
-    world.repository.publish(files(2))
-    assert world.update().changed == ("witnesses.toml",)
+    world.repository.publish({**files(2), "revocations.json": b"2"})
+    assert world.update().changed == ("policy.toml", "revocations.json")
+    world.repository.publish({**files(2), "revocations.json": b"3"})
+    assert world.update().changed == ("revocations.json",)
 
 
 def test_a_mirror_delivers_what_a_directory_does(world: World) -> None:
@@ -362,7 +362,7 @@ def huge(world: World) -> None:
 
 
 def no_text(world: World) -> None:
-    world.repository.publish({**files(3), "witnesses.toml": b"\xff"})
+    world.repository.publish({**files(3), "revocations.json": b"\xff"})
 
 
 def no_policy(world: World) -> None:
@@ -478,7 +478,7 @@ def put(world: World, name: str, content: Path) -> None:
             ("tampered", tampered, "delivery", "target", "policy.toml"),
             ("longer", longer, "delivery", "target", "policy.toml"),
             ("huge", huge, "delivery", "target", "policy.toml has more than"),
-            ("no text", no_text, "delivery", "target", "witnesses.toml is not UTF-8"),
+            ("no text", no_text, "delivery", "target", "revocations.json is not UTF-8"),
             ("none", no_policy, "delivery", "target", "policy.toml is not in"),
             ("garbage", spoilt(b"<html>"), "delivery", "malformed", "timestamp.json"),
             ("deep", spoilt(b"[" * 10_000), "delivery", "malformed", "timestamp.json"),

@@ -32,7 +32,7 @@ PIN = Pin(b'{"signed": {}}', MappingProxyType({1: "aa", 2: "bb"}))
 
 def configuration(policy: int = 1, **files: bytes) -> Configuration:
     named = {"policy": b"version = 1\n", "trusted_root": b"{}\r\n\xc3\xa9", **files}
-    ends = {"policy": "toml", "witnesses": "toml"}
+    ends = {"policy": "toml"}
     return Configuration(
         {f"{name}.{ends.get(name, 'json')}": delivered(one) for name, one in named.items()},
         {"root": 1, "policy": policy, "revocations": 0},
@@ -61,19 +61,18 @@ def test_what_is_saved_is_read_back_to_the_byte(filled: Store) -> None:
     assert found == configuration(policy=3)
     assert filled.pin() == PIN
     assert found is not None
+    assert found.trusted_root is not None
     assert found.trusted_root.content == b"{}\r\n\xc3\xa9"
     assert found.policy.text == "version = 1\n"
-    assert (found.revocations, found.witnesses) == (None, None)
+    assert found.revocations is None
 
 
-def test_all_four_files_have_their_digest(filled: Store) -> None:
-    filled.save_configuration(configuration(policy=3, revocations=b"r", witnesses=b"w"))
+def test_all_files_have_their_digest(filled: Store) -> None:
+    filled.save_configuration(configuration(policy=3, revocations=b"r"))
     found = filled.configuration()
     assert found is not None
     assert found.revocations == delivered(b"r")
-    assert found.witnesses is not None
-    assert found.witnesses.sha256 == delivered(b"w").sha256
-    assert len({one.sha256 for one in found.files.values()}) == 4
+    assert len({one.sha256 for one in found.files.values()}) == 3
 
 
 def test_a_store_without_a_root_is_none(tmp_path: Path, store: Store) -> None:
@@ -204,7 +203,7 @@ def test_a_newer_format_is_left_to_a_newer_snaproot(filled: Store) -> None:
 def test_the_largest_files_can_be_read_again(filled: Store) -> None:
     """JSON writes a control character as six."""
     worst = delivered(b"\x01" * LIMIT)
-    files = ("policy.toml", "trusted_root.json", "revocations.json", "witnesses.toml")
+    files = ("policy.toml", "trusted_root.json", "revocations.json")
     largest = replace(configuration(policy=3), files=dict.fromkeys(files, worst))
     filled.save_configuration(largest)
     assert filled.configuration() == largest
@@ -223,7 +222,7 @@ sets = st.builds(
         )
     ),
     st.dictionaries(
-        st.sampled_from(["revocations.json", "witnesses.toml"]),
+        st.sampled_from(["trusted_root.json", "revocations.json"]),
         texts.map(lambda text: delivered(text.encode())),
     ),
     versions,
@@ -284,5 +283,5 @@ def test_a_lone_surrogate_is_damage() -> None:
     odd = Delivered("\ud800", "")
     with pytest.raises(ValueError, match="surrogate"):
         parse_configuration(
-            render_configuration(replace(good, files={**good.files, "witnesses.toml": odd}))
+            render_configuration(replace(good, files={**good.files, "revocations.json": odd}))
         )
