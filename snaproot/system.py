@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from snaproot import additions, cmdline, config, durable, loaders, mounts, verdicts
 from snaproot.additions import Applied
-from snaproot.booting import bootable
-from snaproot.bootloader import HOME, Bootloader
+from snaproot.bootloader import Bootloader, wiring
 from snaproot.cmdline import CommandLine
-from snaproot.config import Backend, Config
+from snaproot.config import Config
 from snaproot.errors import NotAdopted, Refused, SnaprootError
 from snaproot.filesystem import Filesystem
 from snaproot.filesystem.layout import Layout
-from snaproot.loaders import Loader
 from snaproot.mountinfo import mount_of
 from snaproot.packages import PackageManager, detect
 from snaproot.quarantine import Quarantined
@@ -191,17 +189,17 @@ def _wired(
     layout, settings = Layout(top), config.load()
     said = _command_line() if running else CommandLine()
     filesystem = backend(layout, running=running)
-    chosen = _chosen_loader(settings, layout.record)
-    home = _home(held, chosen, esp, running=running)
+    chosen = wiring.chosen(settings, layout.record)
+    home = wiring.home(held, chosen, esp, running=running)
     if home is not None:
         loaders.check_is_of(home, filesystem.uuid)
     return System(
         config=settings,
         top=top,
         filesystem=filesystem,
-        bootloader=_bootmenu(filesystem, layout, running=running)
+        bootloader=wiring.bootmenu(filesystem, layout, running=running)
         if chosen is not None and home is None
-        else _loader(filesystem, home, said.canary if running else None),
+        else wiring.loader(filesystem, home, said.canary if running else None),
         records=Records(layout.record),
         quarantine=Quarantined(layout.record),
         cache=layout.cache,
@@ -240,86 +238,6 @@ def _check_adopted(top: Path, sysroot: Path | None) -> None:
         f"{what} is not adopted; nothing was changed",
         hint=f"to see what adopting it would do: snaproot {where}init -n",
     )
-
-
-def _chosen_loader(settings: Config, record: Path) -> Loader | None:
-    """Say which loader adoption has set up; None for the filesystem's own pointer.
-
-    Raises Refused where another one is configured: the pointer counts no boots.
-    """
-    wanted = settings.bootloader.backend
-    if wanted is Backend.POINTER:
-        return None
-    chosen = loaders.load(record)
-    if wanted is Backend.ZFSBOOTMENU:
-        return _bootmenu_instead(chosen)
-    if wanted is Backend.GRUB and (chosen is None or chosen.backend != loaders.GRUB):
-        raise Refused(
-            'configured is [bootloader] backend = "grub", but this system has no loader\'s home; '
-            "nothing was changed",
-            hint="snaproot init --esp DIR makes one; without that line the filesystem's pointer is "
-            "all there is",
-        )
-    return chosen
-
-
-def _bootmenu_instead(chosen: Loader | None) -> Loader:
-    """Choose ZFSBootMenu, unless GRUB would go on booting by what nobody keeps current."""
-    if chosen is not None and chosen.backend == loaders.GRUB:
-        raise Refused(
-            'configured is [bootloader] backend = "zfsbootmenu", but this system boots by '
-            "snaproot's menu of GRUB; nothing was changed",
-            hint="leave that line out: ZFSBootMenu is for a system that was adopted without --esp",
-        )
-    return Loader(loaders.ZFSBOOTMENU)
-
-
-def _home(
-    held: ExitStack, chosen: Loader | None, esp: Path | None, *, running: bool
-) -> Path | None:
-    """Find the loader's home. A device's name means another device on another machine."""
-    if chosen is None or chosen.backend != loaders.GRUB:
-        return None
-    if not running and esp is None and chosen.esp.startswith("/dev/"):
-        raise Refused(
-            f"this system's ESP is {chosen.esp} on its own machine; nothing was changed",
-            hint="name it here with --esp DIR",
-        )
-    return held.enter_context(loaders.esp(chosen, esp)) / HOME
-
-
-def _loader(filesystem: Filesystem, home: Path | None, canary: str | None) -> Bootloader:
-    if home is None:
-        from snaproot.bootloader.pointer import PointerLoader
-
-        return PointerLoader(filesystem)
-    from snaproot.bootloader.grub import Grub
-
-    flush = partial(loaders.flush, filesystem, home)
-    return Grub(home, partial(bootable, filesystem), flush, canary, partial(_pinned, filesystem))
-
-
-def _bootmenu(filesystem: Filesystem, layout: Layout, *, running: bool) -> Bootloader:
-    """Return what tells ZFSBootMenu; the firmware's entries are this machine's alone."""
-    from snaproot.bootloader import efi
-    from snaproot.bootloader.zfsbootmenu import ZfsBootMenu
-
-    if mount_of(layout.snaproot).kind != "zfs":
-        raise Refused(
-            'configured is [bootloader] backend = "zfsbootmenu", which boots from ZFS alone, and '
-            "this root is not on it; nothing was changed",
-            hint="leave that line out of /etc/snaproot/snaproot.toml",
-        )
-    from snaproot.filesystem.zfs import view
-    from snaproot.filesystem.zfs.bootmenu import PoolDatasets
-
-    firmware = efi.Firmware() if running else efi.ELSEWHERE
-    datasets = PoolDatasets(view.at(layout.top))
-    return ZfsBootMenu(datasets, partial(bootable, filesystem), firmware)
-
-
-def _pinned(filesystem: Filesystem) -> frozenset[str]:
-    return frozenset(one.id for one in filesystem.environments() if one.pinned)
 
 
 def _checked_top(sysroot: Path) -> Path:

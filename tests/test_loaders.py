@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from snaproot import config, configschema, loaders, system
-from snaproot.bootloader import efi
+from snaproot import config, configschema, loaders
+from snaproot.bootloader import efi, wiring
 from snaproot.config import Config
 from snaproot.errors import NeedsRecovery, Refused
 from snaproot.loaders import GRUB, ZFSBOOTMENU, Loader
@@ -39,9 +39,9 @@ def test_which_loader_is_driven(
         loaders.save(tmp_path, Loader(adopted, "UUID=1234-ABCD" if adopted == GRUB else ""))
     if chosen is None:
         with pytest.raises(Refused, match="configured is"):
-            system._chosen_loader(settings(backend), tmp_path)
+            wiring.chosen(settings(backend), tmp_path)
         return
-    found = system._chosen_loader(settings(backend), tmp_path)
+    found = wiring.chosen(settings(backend), tmp_path)
     assert (found.backend if found else "") == chosen
 
 
