@@ -116,6 +116,13 @@ class BackgroundSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """[trust]: where `snaproot trust update` finds what is delivered: a directory, or a URL."""
+
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked."""
 
@@ -126,6 +133,13 @@ class Config:
     space: SpaceSettings = field(default_factory=SpaceSettings)
     health: Health = field(default_factory=Health)
     background: BackgroundSettings = field(default_factory=BackgroundSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+
+
+def _bad_source(text: str) -> str:
+    """Say what a source should be, as the end of a sentence; empty if it is that."""
+    good = text == "" or text.startswith(("/", "https://", "http://"))
+    return "" if good else "is a directory like /srv/trust, or a URL"
 
 
 _BOUNDS: Mapping[Key, tuple[int, int]] = {
@@ -151,6 +165,7 @@ _BOUNDS: Mapping[Key, tuple[int, int]] = {
 }
 _FORMS: Mapping[Key, Form] = {
     ("background", "window"): bad_window,
+    ("trust", "source"): _bad_source,
     ("health", "services", "required_units"): bad_unit,
     ("health", "disk", "paths"): bad_path,
     ("health", "network", "names"): bad_name,

@@ -1,7 +1,7 @@
 """Which boot environment `rollback` and `activate` mean, and why (DESIGN.md §7). Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from snaproot import recovery
@@ -54,12 +54,16 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What there is to choose from. `booted` is nothing with `--sysroot`."""
+    """What there is to choose from. `booted` is nothing with `--sysroot`.
+
+    `revoked` says why by the ids of those that nobody is to go back to.
+    """
 
     environments: Sequence[Environment]
     record: Record
     booted: str | None
     default: str | None
+    revoked: Mapping[str, str] = field(default_factory=dict)
 
 
 _LEAVING = "in its trial: snaproot reject. Chosen by hand: reboot first, then snaproot abandon"
@@ -92,6 +96,7 @@ def for_activation(seen: Choices, wanted: str) -> Chosen:
         )
     if pending.phase is not Phase.STAGED:
         raise NothingToDo(f"{wanted} is {pending.phase} already")
+    _refuse_revoked(seen, wanted)
     return Chosen(Step.ARM, wanted, f"{wanted} is staged")
 
 
@@ -100,6 +105,7 @@ def for_one_boot(seen: Choices, wanted: str) -> Chosen:
     found = {environment.id: environment for environment in seen.environments}[wanted]
     if not found.bootable:
         raise _unbootable(found)
+    _refuse_revoked(seen, wanted)
     return Chosen(Step.ONCE, wanted, "no trial, and nothing is judged")
 
 
@@ -189,6 +195,7 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
         )
     if not found.bootable:
         raise _unbootable(found)
+    _refuse_revoked(seen, wanted)
     why = "as asked for" if asked else _newest(seen, wanted)
     return Chosen(Step.CHOOSE, wanted, why)
 
@@ -196,9 +203,10 @@ def _trial_of(seen: Choices, wanted: str, *, asked: bool = True) -> Chosen:
 def _newest(seen: Choices, chosen: str) -> str:
     """Say why `rollback` by itself goes there, and what it had to pass over."""
     passed = [
-        f"; {one.id} is passed over: {one.beneath}"
+        f"; {one.id} is passed over: {one.beneath or seen.revoked[one.id]}"
         for one in seen.environments
-        if one.beneath and chosen < one.id < (seen.default or seen.record.base)
+        if one.beneath or (one.id in seen.revoked and one.standing is Standing.PROVEN)
+        if chosen < one.id < (seen.default or seen.record.base)
     ]
     return f"it is the newest proven one before {seen.default}{''.join(passed)}"
 
@@ -215,11 +223,21 @@ def _unbootable(found: Environment) -> Refused:
     )
 
 
-def _refuse_beneath(seen: Choices, newest: str) -> None:
-    """Raise Refused where there is an older one, and the filesystem has left it behind."""
+def _refuse_revoked(seen: Choices, wanted: str) -> None:
+    if wanted in seen.revoked:
+        raise Refused(
+            f"{wanted} is not to be trusted any more: {seen.revoked[wanted]}; nothing was changed",
+            hint="snaproot trust audit names all of them",
+        )
+
+
+def _refuse_passed_over(seen: Choices, newest: str) -> None:
+    """Raise Refused where there is an older one that is beneath the floor, or revoked."""
     for one in reversed(seen.environments):
-        if one.standing is Standing.PROVEN and one.beneath and one.id < newest:
-            raise _unbootable(one)
+        if one.standing is Standing.PROVEN and one.id < newest:
+            if one.beneath:
+                raise _unbootable(one)
+            _refuse_revoked(seen, one.id)
 
 
 def _newest_before_the_default(seen: Choices) -> str:
@@ -228,10 +246,10 @@ def _newest_before_the_default(seen: Choices) -> str:
         environment.id
         for environment in seen.environments
         if environment.standing is Standing.PROVEN and environment.bootable
-        if environment.id < newest
+        if environment.id < newest and environment.id not in seen.revoked
     ]
     if not before:
-        _refuse_beneath(seen, newest)
+        _refuse_passed_over(seen, newest)
         raise Refused(
             f"there is no proven boot environment older than {newest}; nothing was changed",
             hint="snaproot rollback ID, with an ID that snaproot list shows",

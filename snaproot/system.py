@@ -28,6 +28,8 @@ from snaproot.transaction import Transaction
 if TYPE_CHECKING:
     from snaproot.filesystem.btrfs.backend import Btrfs
     from snaproot.filesystem.zfs.backend import Zfs
+    from snaproot.trust.believed import Believed
+    from snaproot.trust.store import Store
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SYSROOT = "mount -o subvolid=5 DEVICE DIR; of a ZFS root: zpool import -N -R DIR POOL"
@@ -97,6 +99,19 @@ class System:
         """Put what a target adds below `/var` in place, and name it; once for each target."""
         areas = self.filesystem.place(id).areas
         return [*additions.apply(self.filesystem.additions(id), areas, self.applied, id)]
+
+    @property
+    def trust(self) -> "Store":
+        """Where the verifier's own configuration lies, outside every boot environment."""
+        from snaproot.trust.store import Store
+
+        return Store(self.records.directory / "trust", within=self.top)
+
+    def believed(self) -> "Believed":
+        """Read whom to believe. Raises ConfigError, Distrusted, Unverifiable."""
+        from snaproot.trust import believed
+
+        return believed.load(self.trust)
 
     def packages(self, root: Path) -> PackageManager:
         """Find the package manager of a root."""

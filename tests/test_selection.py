@@ -120,6 +120,43 @@ def test_a_trial_is_not_rejected_into_a_base_beneath_the_floor(booted: str | Non
     assert for_rejection(seen, "").step is Step.REJECT
 
 
+def revoked(*ids: str) -> Choices:
+    """What of the three rests on something that has been revoked since."""
+    return replace(IDLE, revoked=dict.fromkeys(ids, "the signer is revoked"))
+
+
+def test_rollback_by_itself_passes_over_what_is_revoked_and_says_so() -> None:
+    (chosen,) = for_rollback(revoked("b2"))
+    assert chosen.target == "b1"
+    assert chosen.why.endswith("b2 is passed over: the signer is revoked")
+
+
+def test_where_all_are_revoked_the_newest_says_why() -> None:
+    with pytest.raises(Refused, match="b2 is not to be trusted any more: the signer is revoked"):
+        for_rollback(revoked("b1", "b2"))
+
+
+@pytest.mark.parametrize("choose", [for_activation, for_one_boot, for_rollback])
+def test_what_is_revoked_is_not_booted(choose: Callable[[Choices, str], object]) -> None:
+    with pytest.raises(Refused, match="b1 is not to be trusted any more") as raised:
+        choose(revoked("b1"), "b1")
+    assert "snaproot trust audit" in raised.value.hint
+    assert choose(revoked("b2"), "b1")
+
+
+def test_what_is_staged_and_revoked_is_not_armed() -> None:
+    staged = replace(pending(Phase.STAGED), revoked={"b4": "the signer is revoked"})
+    with pytest.raises(Refused, match="b4 is not to be trusted any more"):
+        for_activation(staged, "b4")
+
+
+def test_the_way_back_to_the_base_stays() -> None:
+    """It is what the loader falls back to in any case."""
+    assert steps(replace(pending(), revoked={"b3": "the signer is revoked"})) == [
+        (Step.ABANDON, "b4")
+    ]
+
+
 def test_rollback_by_itself_passes_over_what_is_damaged() -> None:
     b1, b2, b3 = IDLE.environments
     seen = replace(IDLE, environments=[b1, replace(b2, damage="torn"), b3])

@@ -1,14 +1,15 @@
 """Verbs that decide which boot environment comes next: rollback, activate, and the verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import NeedsRecovery
+from snaproot.errors import NeedsRecovery, SnaprootError
 
 if TYPE_CHECKING:
+    from snaproot.environment import Environment
     from snaproot.selection import Choices, Chosen
     from snaproot.state import Kind
     from snaproot.system import System
@@ -115,12 +116,31 @@ def _choices(system: "System", *, settle: bool) -> "Choices":
         last = system.transaction.recover()[-1]
         if last.reboot:
             raise NeedsRecovery(f"{last.why}; a reboot has to come first", hint="reboot")
+    environments = system.filesystem.environments()
     return Choices(
-        environments=system.filesystem.environments(),
+        environments=environments,
         record=system.records.load(),
         booted=system.filesystem.booted(),
         default=system.filesystem.default(),
+        revoked=_revoked(system, environments),
     )
+
+
+def _revoked(system: "System", environments: "Sequence[Environment]") -> "Mapping[str, str]":
+    """Say why by the ids of those that are revoked.
+
+    The way back does not end at a configuration that cannot be read: that is said, and whoever goes
+    back knows what they do.
+    """
+    from snaproot.trust.audit import audit
+
+    try:
+        believed = system.believed()
+    except SnaprootError as error:
+        system.announce(f"nobody can tell what has been revoked: {error}")
+        return {}
+    listed = believed.revocations
+    return {one.id: one.why for one in audit(listed, environments)} if listed else {}
 
 
 def _carry_out(

@@ -43,6 +43,15 @@ def digest(named: str, report: Callable[[float], None]) -> str:
         ) from error
 
 
+def beside(named: str) -> list[Path]:
+    """List the bundles beside an artifact: `NAME.sigstore.json`, `NAME.anything.sigstore.json`."""
+    if named.startswith(PREFIX):
+        return []
+    path = Path(named)
+    found = path.parent.glob("*.sigstore.json")
+    return sorted(one for one in found if one.name.startswith(f"{path.name}."))
+
+
 def content(path: Path, most: int) -> bytes:
     """Read a small file; one byte more than `most` where it is larger. Raises Unverifiable."""
     try:

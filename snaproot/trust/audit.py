@@ -1,0 +1,64 @@
+"""Which boot environments rest on something that has been revoked since. Pure.
+
+What a boot environment rests on is in its metadata. A list that has expired still names what it
+names: entries never go away.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from snaproot.environment import Environment
+from snaproot.trust import rests, revocation
+from snaproot.trust.facts import Unverifiable
+from snaproot.trust.rests import Rests
+from snaproot.trust.revocation import Revoked
+from snaproot.trust.revocationlist import Revocations
+
+KEY = "rests"
+"""Where the metadata have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A boot environment, and all that is revoked of it; `unreadable` says why nobody can tell."""
+
+    id: str
+    revoked: tuple[Revoked, ...]
+    unreadable: str = ""
+
+    @property
+    def why(self) -> str:
+        """Say the first, in a clause."""
+        return self.unreadable or self.revoked[0].message
+
+
+def audit(revocations: Revocations, environments: Iterable[Environment]) -> list[Affected]:
+    """Name those that are affected, in the order given."""
+    found = (_examined(revocations, one) for one in environments)
+    return [one for one in found if one.revoked or one.unreadable]
+
+
+def rested(environment: Environment) -> tuple[Rests, ...]:
+    """Read what one rests on. Raises Unverifiable where that is damaged."""
+    kept = environment.extra.get(KEY, [])
+    if not isinstance(kept, list):
+        raise Unverifiable("rests.malformed", f"what {environment.id} rests on cannot be read")
+    return tuple(rests.from_dict(_table(one)) for one in kept)
+
+
+def _table(one: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", one) if isinstance(one, dict) else {}
+
+
+def _examined(revocations: Revocations, environment: Environment) -> Affected:
+    try:
+        hits = _hits(revocations, rested(environment))
+    except Unverifiable as error:
+        return Affected(environment.id, (), str(error))
+    return Affected(environment.id, tuple(hits))
+
+
+def _hits(revocations: Revocations, kept: Sequence[Rests]) -> Iterator[Revoked]:
+    for one in kept:
+        yield from revocation.check_installed(revocations, one)

@@ -1,0 +1,144 @@
+"""What is believed here: one policy and what belongs to it, from one place.
+
+What was delivered under a pinned root holds, and nothing beside it. Without a pin it is the first
+directory that has a policy: the admin's, then the vendor's. Without any it is the one that snaproot
+ships. A policy that cannot be read is not the next one's turn: nothing is believed then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path, PurePath
+
+from snaproot.errors import ConfigError
+from snaproot.hashing import sha256
+from snaproot.trust import floors, modes, policyfile, revocationlist
+from snaproot.trust.facts import Distrusted, Unverifiable
+from snaproot.trust.floors import Floors
+from snaproot.trust.policy import SHIPPED, Policy
+from snaproot.trust.revocationlist import Revocations
+from snaproot.trust.store import POLICY, REVOCATIONS, TRUSTED_ROOT, Check, Configuration, Store
+
+DIRECTORIES = (
+    Path("/etc/snaproot/trust"),
+    Path("/run/snaproot/trust"),
+    Path("/usr/lib/snaproot/trust"),
+)
+"""Where a policy may lie that nobody delivers; the first that has one holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """The policy in force, `origin` says whose, and the files that it rests on.
+
+    `trusted_root` and `revocations` are none where it names none. `floors` are outside every boot
+    environment; without a system that is adopted there are none.
+    """
+
+    origin: str
+    policy: Policy
+    trusted_root: bytes | None = None
+    revocations: Revocations | None = None
+    floors: Floors = field(default_factory=Floors)
+    updated: datetime | None = None
+    expires: datetime | None = None
+
+
+def load(
+    store: Store | None, directories: Sequence[Path] = DIRECTORIES, *, within: Path = Path("/")
+) -> Believed:
+    """Read what is believed; `within` is for `modes.read`.
+
+    Raises ConfigError, Distrusted, Unverifiable: then nothing is.
+    """
+    found = store.configuration() if store else None
+    lowest = store.floors() if store else Floors()
+    if found is not None:
+        return _delivered(found, lowest)
+    for directory in directories:
+        content = _optional(directory / POLICY, within)
+        if content is not None:
+            return _local(directory, content, lowest, within)
+    policy = policyfile.parse(SHIPPED.encode(), PurePath("policy.toml"))
+    return Believed("shipped with snaproot", policy, floors=lowest)
+
+
+def readable(store: Store) -> Believed | None:
+    """Read what was delivered before; none where there is nothing that could be compared with."""
+    try:
+        found = store.configuration()
+        return _delivered(found, Floors()) if found else None
+    except (Distrusted, Unverifiable, ConfigError):
+        return None
+
+
+def validator(before: Believed | None) -> Check:
+    """Make what looks at a delivery before it takes the place of what is believed.
+
+    A list of revocations only grows; `before` is none where there is nothing readable.
+    """
+
+    def check(files: Mapping[str, bytes]) -> Mapping[str, int]:
+        found = _taken("the delivery", files, Floors(), delivered=True)
+        if before and before.revocations and found.revocations:
+            revocationlist.require_successor(before.revocations, found.revocations)
+        listed = found.revocations.version if found.revocations else 0
+        return {floors.POLICY: found.policy.version, floors.REVOCATIONS: listed}
+
+    return check
+
+
+def _delivered(found: Configuration, lowest: Floors) -> Believed:
+    files = {name: one.content for name, one in found.files.items()}
+    believed = _taken("delivered", files, lowest, delivered=True)
+    return replace(believed, updated=found.updated, expires=found.expires)
+
+
+def _local(directory: Path, content: bytes, lowest: Floors, within: Path) -> Believed:
+    """Read what a policy names, beside it."""
+    path = directory / POLICY
+    policy = policyfile.parse(content, path)
+    named = {
+        TRUSTED_ROOT: policy.trusted_root and policy.trusted_root.file,
+        REVOCATIONS: policy.revocations and policy.revocations.file,
+    }
+    beside = {
+        name: modes.read(directory / file, within=within) for name, file in named.items() if file
+    }
+    return _taken(str(path), {POLICY: content, **beside}, lowest)
+
+
+def _taken(
+    origin: str, files: Mapping[str, bytes], lowest: Floors, *, delivered: bool = False
+) -> Believed:
+    """Read files that belong together. Raises ConfigError, Distrusted, Unverifiable."""
+    policy = policyfile.parse(files[POLICY], PurePath(origin), delivered=delivered)
+    trusted_root, listed = files.get(TRUSTED_ROOT), files.get(REVOCATIONS)
+    _check_pinned(policy, trusted_root)
+    if policy.revocations and listed is None:
+        raise Unverifiable(
+            "revocations.missing",
+            f"the policy ({origin}) wants a list of revocations, and there is none; "
+            "nothing is believed",
+        )
+    revocations = None if listed is None else revocationlist.parse(listed)
+    return Believed(origin, policy, trusted_root, revocations, lowest)
+
+
+def _check_pinned(policy: Policy, trusted_root: bytes | None) -> None:
+    pinned = policy.trusted_root
+    if pinned and (trusted_root is None or sha256(trusted_root).hexdigest() != pinned.sha256):
+        raise Distrusted(
+            "policy.trusted-root",
+            "the trusted root is not the one that the policy names; nothing is believed",
+            hint="policy and trusted root are renewed together",
+        )
+
+
+def _optional(path: Path, within: Path) -> bytes | None:
+    try:
+        return modes.read(path, within=within)
+    except Unverifiable as error:
+        if error.reason == "file.missing":
+            return None
+        raise

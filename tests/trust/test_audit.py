@@ -1,0 +1,78 @@
+"""Which boot environments rest on something that has been revoked since: exactly those."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from snaproot.environment import Environment
+from snaproot.filesystem import metadata
+from snaproot.trust import rests
+from snaproot.trust.audit import KEY, audit
+from snaproot.trust.revocationlist import Revocations, parse
+from tests.trust.private import create
+from tests.trust.test_judging import SIGNERS, World
+
+OTHERS = World(it=create())
+
+
+def listed(*entries: Mapping[str, str]) -> Revocations:
+    times = {"issued": "2026-11-01T00:00:00Z", "expires": "2026-11-02T00:00:00Z"}
+    return parse(json.dumps({"schema": 1, "version": 2, **times, "entries": entries}).encode())
+
+
+def installed(id: str, world: World, *signers: str) -> Environment:
+    """One that rests on what these signed, read back as a filesystem keeps it."""
+    found = world.judge(*signers).rests
+    assert found is not None
+    made = Environment(id=id, extra={KEY: [rests.as_dict(found)]})
+    return metadata.parse(metadata.render(made), id)
+
+
+@pytest.fixture(scope="module")
+def environments() -> list[Environment]:
+    world = World()
+    return [
+        Environment(id="b0"),
+        installed("b1", world, *SIGNERS[:2]),
+        installed("b2", world, *SIGNERS[1:]),
+        installed("b3", OTHERS, *SIGNERS[:2]),
+    ]
+
+
+def affected(revocations: Revocations, environments: list[Environment]) -> list[str]:
+    return [one.id for one in audit(revocations, environments)]
+
+
+def test_a_signer(environments: list[Environment]) -> None:
+    issuer = "https://token.example"
+    one = {"kind": "identity", "value": SIGNERS[0], "issuer": issuer}
+    assert affected(listed(one), environments) == ["b1", "b3"]
+    assert affected(listed({**one, "value": SIGNERS[2]}), environments) == ["b2"]
+    assert affected(listed({**one, "issuer": "https://other.example"}), environments) == []
+
+
+def test_the_key_of_a_log(environments: list[Environment]) -> None:
+    found = OTHERS.judge(*SIGNERS[:2]).rests
+    assert found is not None
+    key = {"kind": "log-key", "value": f"sha256:{found.signatures[0].keys.log_key}"}
+    (only,) = audit(listed(key), environments)
+    assert (only.id, only.revoked[0].reason) == ("b3", "revoked.log-key")
+    assert "version 2 of the list" in only.why
+
+
+def test_an_artifact(environments: list[Environment]) -> None:
+    found = OTHERS.judge(*SIGNERS[:2]).rests
+    assert found is not None
+    digest = {"kind": "digest", "value": f"sha256:{found.digest}"}
+    assert affected(listed(digest), environments) == ["b1", "b2", "b3"]
+
+
+def test_nothing_revoked_is_nobody(environments: list[Environment]) -> None:
+    assert affected(listed(), environments) == []
+
+
+def test_what_cannot_be_read_is_told_and_not_passed_over() -> None:
+    (only,) = audit(listed(), [Environment(id="b1", extra={KEY: [{"format": 1}]})])
+    assert only.unreadable
+    assert only.why == only.unreadable
