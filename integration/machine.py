@@ -94,7 +94,7 @@ class Machine:
 def configured(machine: Machine, settings: str) -> Machine:
     """Give a machine settings: /run is its alone, in a mount namespace of its own."""
     script = """
-mount -t tmpfs none /run
+mount -t tmpfs -o mode=755 none /run
 mkdir /run/snaproot
 printf %s "$1" > /run/snaproot/snaproot.toml
 shift

@@ -25,7 +25,7 @@ from snaproot.filesystem.btrfs import binding
 pytestmark = pytest.mark.real
 
 CONFIGURED = """
-mount -t tmpfs none /run
+mount -t tmpfs -o mode=755 none /run
 mkdir /run/snaproot
 printf '[background]\\naction = "%s"\\n' "$1" >/run/snaproot/snaproot.toml
 shift

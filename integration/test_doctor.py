@@ -34,7 +34,7 @@ for area in {areas}; do
 done
 for shared in /usr /sys /dev {shared}; do mount --rbind "$shared" "$root$shared"; done
 mount -t proc proc "$root/proc"
-mount -t tmpfs none "$root/run"
+mount -t tmpfs -o mode=755 none "$root/run"
 mkdir -p "$root/run/systemd/system"
 for place in firmware class/watchdog; do mount --bind "$said/$place" "$root/sys/$place"; done
 cd "$root"

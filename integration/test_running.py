@@ -29,7 +29,7 @@ for area in var home root srv usr-local; do
     mount -t btrfs -o "subvol=@snaproot/areas/$area" "$device" "$root/$(echo $area | tr - /)"
 done
 for shared in /usr /proc /sys /dev {shared}; do mount --rbind "$shared" "$root$shared"; done
-mount -t tmpfs none "$root/run"
+mount -t tmpfs -o mode=755 none "$root/run"
 printf '%s\\n' "$id" > "$root/run/boot_id"
 mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
 cd "$root"

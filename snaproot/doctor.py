@@ -34,6 +34,7 @@ def examine(system: System) -> list[Finding]:
         *_retention(system),
         *_areas(system),
         *_adoption(seen),
+        *_trust(system, seen),
         *(Finding(Level.LIMIT, "layout", found) for found in adoption.findings(system.top)),
         *_tools(system, seen),
         *(_machine(system, seen) if system.running else ()),
@@ -113,6 +114,31 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
         f"it {can.summary}. A target that panics, hangs or cannot mount its root is booted again "
         "and again, until somebody chooses the base by hand",
         "",
+    )
+
+
+def _trust(system: System, seen: Overview) -> Iterator[Finding]:
+    """Look at whom to believe, and at what is revoked of what is here."""
+    from snaproot.system import now
+    from snaproot.trust import audit, judging, policylint
+
+    try:
+        found = system.believed()
+        judging.check_standing(found, now())
+    except SnaprootError as error:
+        yield Finding(Level.BAD, "trust", str(error).removesuffix(UNCHANGED), error.hint)
+        return
+    if found.expires and found.expires <= now():
+        what = f"nobody has vouched for the policy since {found.expires:%Y-%m-%d}"
+        yield Finding(Level.BAD, "trust", what, "snaproot trust update")
+    for one in audit.audit(found.revocations, seen.environments) if found.revocations else ():
+        what = f"{one.id} is not to be trusted any more: {one.why}"
+        yield Finding(Level.BAD, "trust", what, "snaproot trust audit")
+    for remark in policylint.lint(found.policy, now()):
+        level = Level.BAD if remark.weight is policylint.Weight.ERROR else Level.LIMIT
+        yield Finding(level, "trust", f"{remark.message} ({remark.code})", "snaproot trust lint")
+    yield Finding(
+        Level.GOOD, "trust", f"version {found.policy.version} of a policy: {found.origin}"
     )
 
 

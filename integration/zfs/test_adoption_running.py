@@ -33,7 +33,7 @@ if zfs list "$dataset/etc" >/dev/null 2>&1; then mount -i -t zfs "$dataset/etc" 
 for shared in {programs}; do mkdir -p "$root$shared"; mount --rbind "$shared" "$root$shared"; done
 for shared in /usr /sys /dev; do mount --rbind "$shared" "$root$shared"; done
 mount -t proc none "$root/proc"
-mount -t tmpfs none "$root/run"
+mount -t tmpfs -o mode=755 none "$root/run"
 mkdir -p "$root/run/firmware/efi"
 mount --bind "$root/run/firmware" "$root/sys/firmware"
 mount --bind "$esp" "$root/boot/efi"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "snaproot init",
     "snaproot --sysroot /mnt --esp /mnt/esp init",
     "snaproot --sysroot /mnt init --boot /mnt/boot-partition",
+    "snaproot init --trust-root 1.root.json",
 )
 def init(
     call: Call,
@@ -36,6 +37,12 @@ def init(
         bool,
         typer.Option("--writable", help="Mark the root that runs as writable: nothing is sealed."),
     ] = False,
+    trust_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The TUF root that will vouch for policies: it is pinned."
+        ),
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Adopt a system: give it boot environments.
@@ -46,10 +53,13 @@ def init(
     GRUB is made to count trials, without, it boots whatever it booted before.
     """
     _check_words(call, boot, writable=writable)
+    root = None if trust_root is None else _read_root(trust_root)
     if call.sysroot is None:
         _adopt_running(call, writable=writable, dry_run=dry_run)
     else:
         _adopt_elsewhere(call, call.sysroot, boot, dry_run=dry_run)
+    if root is not None and not dry_run:
+        _pin(call, root)
 
 
 def _check_words(call: Call, boot: Path | None, *, writable: bool) -> None:
@@ -59,6 +69,26 @@ def _check_words(call: Call, boot: Path | None, *, writable: bool) -> None:
         raise UsageError(
             "--writable is for the root that runs; nothing was changed", hint="leave it out"
         )
+
+
+def _read_root(path: Path) -> bytes:
+    """Read a root before anything is done. Raises Distrusted for a file that is none."""
+    from snaproot.trust import tufclient
+    from snaproot.trust.artifact import content
+    from snaproot.trust.store import LIMIT
+
+    read = content(path, LIMIT)
+    tufclient.signed_root(read)
+    return read
+
+
+def _pin(call: Call, root: bytes) -> None:
+    """Pin a root in what was adopted; the same once more is fine."""
+    from snaproot.trust import delivery
+
+    with call.locked("init") as system:
+        delivery.pin(system.trust, root)
+    call.output.announce("the root is pinned; fetch what it vouches for: snaproot trust update")
 
 
 def _adopt_elsewhere(call: Call, sysroot: Path, boot: Path | None, *, dry_run: bool) -> None:
