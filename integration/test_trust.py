@@ -13,13 +13,14 @@ from integration.machine import Machine, adopted, unadopted
 from snaproot.trust import rests
 from snaproot.trust.audit import KEY
 from snaproot.trust.rests import Rests
-from tests.trust.private import ISSUER
+from tests.trust.private import ARTIFACT, ISSUER
 from tests.trust.repository import Repository
 from tests.trust.test_judging import POLICY, SIGNERS, World
 
 pytestmark = pytest.mark.real
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+PACKAGES = '[packages]\narchives = "verified"\nrun = "allow"\n'
 ENDS = f"expires = {NOW + timedelta(days=90):%Y-%m-%dT%H:%M:%SZ}\n"
 Entry = Mapping[str, str]
 
@@ -45,7 +46,7 @@ class Bench:
             **{name: f"{time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items()},
             "entries": list(entries),
         }
-        text = ENDS + POLICY.replace("version = 4", f"version = {policy}")
+        text = ENDS + POLICY.replace("version = 4", f"version = {policy}") + PACKAGES
         self.repository.publish(
             {
                 "policy.toml": text.encode(),
@@ -106,6 +107,7 @@ def test_the_drill_names_exactly_what_rests_on_what_was_revoked(bench: Bench) ->
     assert bench.affected() == {one: ["revoked.identity"]}
     assert one in bench.machine.refused("rollback", one, status=3)
     assert one in bench.machine.refused("activate", "--once", one, status=3)
+    assert f"trust: {one} is not to be trusted" in bench.machine("doctor", status=3).out
 
     key: Entry = {"kind": "log-key", "value": f"sha256:{kept.signatures[0].keys.log_key}"}
     bench.publish(3, signer, key)
@@ -151,6 +153,29 @@ def test_a_root_is_rotated_and_no_other_is_believed(bench: Bench, tmp_path: Path
     assert stranger.reason("trust", "update", stranger.source) == "delivery.threshold"
     root = str(other.root_file(1))
     assert bench.reason("trust", "update", bench.source, "--root", root) == "delivery.root"
+
+
+def test_what_accepts_an_artifact_and_what_refuses_it_is_explained(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.begin()
+    image = tmp_path / "image"
+    image.write_bytes(ARTIFACT)
+    for given in bench.world.by(*SIGNERS[:2]):
+        (tmp_path / f"image.{given.name}".replace(".json", ".sigstore.json")).write_bytes(
+            given.content
+        )
+    said = bench.machine("trust", "explain", str(image)).out
+    assert "accepted, by one, two" in said
+    assert "policy." not in said
+    one = str(tmp_path / f"image.{SIGNERS[0]}.sigstore.json")
+    said = bench.machine("trust", "explain", str(image), "--bundle", one, status=3).out
+    assert "(policy.group)" in said
+    assert "two is two@example.org" in said
+    remarks = bench.machine("trust", "lint", "--json").json["remarks"]
+    assert isinstance(remarks, list)
+    assert "lint.no-maximum-age" in [one["code"] for one in remarks]
+    assert "lint.no-revocations" not in [one["code"] for one in remarks]
 
 
 def test_a_list_that_cannot_be_read_does_not_bar_the_way_back(bench: Bench) -> None:

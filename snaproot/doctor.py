@@ -120,7 +120,8 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
 def _trust(system: System, seen: Overview) -> Iterator[Finding]:
     """Look at whom to believe, and at what is revoked of what is here."""
     from snaproot.system import now
-    from snaproot.trust import audit, judging, policylint
+    from snaproot.trust import audit, believed, judging
+    from snaproot.trust.policylint import Weight
 
     try:
         found = system.believed()
@@ -134,12 +135,12 @@ def _trust(system: System, seen: Overview) -> Iterator[Finding]:
     for one in audit.audit(found.revocations, seen.environments) if found.revocations else ():
         what = f"{one.id} is not to be trusted any more: {one.why}"
         yield Finding(Level.BAD, "trust", what, "snaproot trust audit")
-    for remark in policylint.lint(found.policy, now()):
-        level = Level.BAD if remark.weight is policylint.Weight.ERROR else Level.LIMIT
-        yield Finding(level, "trust", f"{remark.message} ({remark.code})", "snaproot trust lint")
-    yield Finding(
-        Level.GOOD, "trust", f"version {found.policy.version} of a policy: {found.origin}"
-    )
+    for remark in believed.lint(found, now()):
+        if remark.weight is Weight.ERROR:
+            what = f"{remark.message} ({remark.code})"
+            yield Finding(Level.BAD, "trust", what, "snaproot trust lint")
+    what = f"version {found.policy.version} of a policy: {found.origin}"
+    yield Finding(Level.GOOD, "trust", what)
 
 
 def _tools(system: System, seen: Overview) -> Iterator[Finding]:

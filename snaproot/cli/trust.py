@@ -79,10 +79,13 @@ def lint(
     """Say what a policy may mean and had better not. Ends 3 for an error, not for a warning."""
     from snaproot.cli import trustshapes
     from snaproot.system import now
-    from snaproot.trust import policylint
+    from snaproot.trust import believed, policylint
     from snaproot.trust.policylint import Weight
 
-    found = policylint.lint(_policy(policy) if policy else _believed(call).policy, now())
+    if policy is not None:
+        found = policylint.lint(_policy(policy), now())
+    else:
+        found = believed.lint(_believed(call), now())
     shape = {"remarks": [trustshapes.remark(one) for one in found]}
     call.output.result(shape, lambda: trustshapes.print_remarks(call.output, found))
     return ExitCode.REFUSED if any(one.weight is Weight.ERROR for one in found) else None

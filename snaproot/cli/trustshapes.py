@@ -125,11 +125,20 @@ def explain(output: Output, artifact: str, found: Judgement) -> None:
     for one in found.facts:
         signed = f"{one.signed:%Y-%m-%d %H:%M} UTC"
         output.paragraph(f"signed: {one.identity} ({one.issuer}), {signed}", indent=8)
-    for why in decision.refusals:
+    for why in () if decision.accepted else _telling(decision.refusals):
         about = f"{why.authority}: " if why.authority else ""
         output.paragraph(f"{about}{why.message} ({why.reason})", indent=8)
     if found.graceful:
         output.paragraph("The list of revocations has expired; the policy lets it serve for now.")
+
+
+def _telling(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """Keep of each authority the bundle that came nearest; they are in that order."""
+    first: dict[str, Refusal] = {}
+    for one in refusals:
+        if one.authority:
+            first.setdefault(one.authority, one)
+    return [one for one in refusals if not one.authority or first[one.authority] is one]
 
 
 def affected(one: Affected) -> dict[str, object]:

@@ -12,10 +12,11 @@ from pathlib import Path, PurePath
 
 from snaproot.errors import ConfigError
 from snaproot.hashing import sha256
-from snaproot.trust import floors, modes, policyfile, revocationlist
+from snaproot.trust import floors, modes, policyfile, policylint, revocationlist
 from snaproot.trust.facts import Distrusted, Unverifiable
 from snaproot.trust.floors import Floors
 from snaproot.trust.policy import SHIPPED, Policy
+from snaproot.trust.policylint import Remark
 from snaproot.trust.revocationlist import Revocations
 from snaproot.trust.store import POLICY, REVOCATIONS, TRUSTED_ROOT, Check, Configuration, Store
 
@@ -61,6 +62,15 @@ def load(
             return _local(directory, content, lowest, within)
     policy = policyfile.parse(SHIPPED.encode(), PurePath("policy.toml"))
     return Believed("shipped with snaproot", policy, floors=lowest)
+
+
+def lint(found: Believed, now: datetime) -> list[Remark]:
+    """Say what is unwise of it, errors first."""
+    has = {
+        "lint.no-trusted-root": found.trusted_root is not None,
+        "lint.no-revocations": found.revocations is not None,
+    }
+    return [one for one in policylint.lint(found.policy, now) if not has.get(one.code)]
 
 
 def readable(store: Store) -> Believed | None:
