@@ -70,6 +70,7 @@ def test_initramfs_tools(tools: Path) -> None:
     assert made() == without, "where there is no ZFS, the package makes no difference"
 
 
+@pytest.mark.slow  # it alone needs a root of forky, which is made anew from packages
 def test_dracut(dracut: Path) -> None:
     def made() -> frozenset[str]:
         inside(dracut, "dracut", "--force", "--no-hostonly", "/made", kernel(dracut))
