@@ -4,9 +4,18 @@
 """
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from integration.repack import repacked
 from snaproot.run import Completed, run
@@ -48,6 +57,12 @@ class Archive:
     def key(self) -> bytes:
         """Return the public key, as Signed-By takes it."""
         return (self.keys / KEY).read_bytes()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the fingerprint of that key."""
+        listed = self._gpg("--list-keys", "--with-colons", "archive").output.splitlines()
+        return next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
 
     def publish(self, *names: str, revision: int = 1, recipe: Recipe | None = None) -> None:
         """Rebuild packages with a higher version, add them, and sign the index anew.
@@ -96,6 +111,33 @@ class Archive:
         self._new_key("stranger")
         self._sign("stranger")
 
+    def sign(self, *, age: timedelta = timedelta(), lasting: timedelta | None = None) -> None:
+        """Sign the index anew, as if made a while ago, and valid from then on for a while."""
+        self._sign("archive", age=age, lasting=lasting)
+
+    def detach(self) -> None:
+        """Have the signature in a file of its own, as old archives do."""
+        place = self.directory / _PLACE
+        (place / "InRelease").unlink()
+        said = [
+            "--local-user",
+            "archive",
+            "--armor",
+            "--output",
+            str(place / "Release.gpg"),
+            "--detach-sign",
+        ]
+        self._gpg(*said, str(place / "Release"))
+
+    def indexed(self, keep: Path) -> None:
+        """Keep a copy of the index as it is, with its signature."""
+        shutil.copytree(self.directory / _PLACE, keep)
+
+    def replay(self, kept: Path) -> None:
+        """Serve an index again that was kept."""
+        shutil.rmtree(self.directory / _PLACE)
+        shutil.copytree(kept, self.directory / _PLACE)
+
     def tamper(self, name: str) -> None:
         """Change one byte of a package after the index was signed; its size stays."""
         package = next((self.directory / "pool").glob(f"{name}_*.deb"))
@@ -114,16 +156,18 @@ class Archive:
         package = pool / f"{name}_{version.replace(':', '%3a')}.deb"
         run(["dpkg-deb", "-Zgzip", "-z1", "--build", str(tree), str(package)])
 
-    def _sign(self, name: str) -> None:
+    def _sign(
+        self, name: str, *, age: timedelta = timedelta(), lasting: timedelta | None = None
+    ) -> None:
         """Index the pool and sign the result, as one InRelease."""
         index = self.directory / _PLACE / f"main/binary-{_architecture()}"
         index.mkdir(parents=True, exist_ok=True)
         (self.directory / "pool").mkdir(exist_ok=True)
         (index / "Packages").write_text(self._indexed("packages", "pool"), encoding="utf-8")
         place = self.directory / _PLACE
-        for stale in ("Release", "InRelease"):
+        for stale in ("Release", "Release.gpg", "InRelease"):
             (place / stale).unlink(missing_ok=True)
-        release = self._indexed("release", _PLACE)
+        release = _dated(self._indexed("release", _PLACE), datetime.now(UTC) - age, lasting)
         (place / "Release").write_text(release, encoding="utf-8")
         said = [
             "--local-user",
@@ -156,6 +200,36 @@ class Archive:
         place = ["--proc", "/proc", "--tmpfs", "/run", "--bind", str(self.keys), "/run/keys"]
         quiet = ["--batch", "--quiet", "--homedir", "/run/keys", "--pinentry-mode", "loopback"]
         return run([*alone, *place, "gpg", *quiet, *words])
+
+
+def _dated(release: str, made: datetime, lasting: timedelta | None) -> str:
+    until = f"Valid-Until: {_time(made + lasting)}\n" if lasting is not None else ""
+    dated = f"Date: {_time(made)}\n{until}"
+    return re.sub(r"^Date: .*\n", dated, release, count=1, flags=re.MULTILINE)
+
+
+def _time(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        """Send it again: of two changes within a second, a date would tell of one."""
+        del self.headers["If-Modified-Since"]
+        return super().send_head()
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """Serve a directory over HTTP, and yield its URI."""
+    handler = partial(_Files, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 def _architecture() -> str:

@@ -1,15 +1,9 @@
 """The apt backend in real Debian roots, with archives as they should and as they should not be."""
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -246,7 +240,7 @@ def test_what_is_not_signed_is_not_applied(
 
 def test_what_was_fetched_is_applied_without_network_and_as_it_was(bench: Bench) -> None:
     bench.archive.publish(recipes.SCRIPT)
-    with _served(bench.archive.directory) as uri:
+    with recipes.served(bench.archive.directory) as uri:
         bench.archive.install(bench.parent, uri=uri)
         _snapshot(bench)
         Apt().refresh(bench.sandbox(writable=False), _quiet)
@@ -270,7 +264,7 @@ def test_what_was_fetched_is_applied_without_network_and_as_it_was(bench: Bench)
 
 def test_what_an_earlier_upgrade_fetched_goes(bench: Bench) -> None:
     bench.archive.publish(recipes.SCRIPT, recipes.DEPENDENCY, recipes.NEW)
-    with _served(bench.archive.directory) as uri:
+    with recipes.served(bench.archive.directory) as uri:
         bench.archive.install(bench.parent, uri=uri)
         _snapshot(bench)
         bench.fetched()
@@ -283,22 +277,3 @@ def test_what_an_earlier_upgrade_fetched_goes(bench: Bench) -> None:
         assert len(bench.cached() - first) == 1
         Apt().upgrade(bench.sandbox(writable=True), _quiet)
         assert bench.versions(bench.target)[recipes.SCRIPT].endswith("+demo2")
-
-
-class _Files(SimpleHTTPRequestHandler):
-    def send_head(self) -> BytesIO | BinaryIO | None:
-        """Send it again: of two changes within a second, a date would tell of one."""
-        del self.headers["If-Modified-Since"]
-        return super().send_head()
-
-    def log_message(self, *_args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _served(directory: Path) -> Iterator[str]:
-    handler = partial(_Files, directory=str(directory))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()

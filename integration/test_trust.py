@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import tomli_w
 
 from integration.machine import Machine, adopted, unadopted
-from snaproot.trust import rests
-from snaproot.trust.audit import KEY
+from snaproot.filesystem import metadata
+from snaproot.trust import audit, rests
 from snaproot.trust.rests import Rests
 from tests.trust.private import ARTIFACT, ISSUER
 from tests.trust.repository import Repository
@@ -75,9 +74,11 @@ class Bench:
         self.machine("run", "touch", "/usr/lib/marker")
         self.machine("promote")
         id = self.machine.ids()[-1]
-        metadata = self.machine.snaproot / f"environments/{id}/environment.toml"
-        text = metadata.read_text() + tomli_w.dumps({KEY: [rests.as_dict(found)]})
-        metadata.write_text(text)
+        path = self.machine.snaproot / f"environments/{id}/environment.toml"
+        known = metadata.parse(path.read_text(), id)
+        kept = [*audit.rested(known), found]
+        extra = {audit.KEY: [rests.as_dict(one) for one in kept]}
+        path.write_text(metadata.render(replace(known, extra=extra)))
         return id, found
 
     def affected(self, status: int = 3) -> dict[str, list[str]]:
@@ -93,36 +94,38 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_the_drill_names_exactly_what_rests_on_what_was_revoked(bench: Bench) -> None:
-    """A signer, the key of a log, and an artifact, one list after another."""
+    """An artifact, the key of a log, and a signer; each is in all that were made from it later."""
     bench.begin()
     assert bench.affected(status=0) == {}
-    elsewhere = World()
+    elsewhere, later = World(), World(it=bench.world.it, artifact=b"a later image")
     one, _ = bench.installed(bench.world, *SIGNERS[:2])
-    two, kept = bench.installed(elsewhere, *SIGNERS[1:])
-    three, _ = bench.installed(bench.world, *SIGNERS[1:])
+    two, logged = bench.installed(elsewhere, *SIGNERS[1:])
+    three, newest = bench.installed(later, *SIGNERS[1:])
+
+    digest: Entry = {"kind": "digest", "value": f"sha256:{newest.digest}"}
+    bench.publish(2, digest)
+    bench.update()
+    assert bench.affected() == {three: ["revoked.digest"]}
+    assert f"trust: {three} is not to be trusted" in bench.machine("doctor", status=3).out
+
+    key: Entry = {"kind": "log-key", "value": f"sha256:{logged.signatures[0].keys.log_key}"}
+    bench.publish(3, digest, key)
+    bench.update()
+    assert bench.affected() == {
+        two: ["revoked.log-key"],
+        three: ["revoked.log-key", "revoked.digest"],
+    }
+    assert two in bench.machine.refused("rollback", two, status=3)
+    assert two in bench.machine.refused("activate", "--once", two, status=3)
+    back = bench.machine("rollback", "-n").out
+    assert f"{one} becomes the next boot" in back
+    assert f"{two} is passed over" in back
 
     signer: Entry = {"kind": "identity", "value": SIGNERS[0], "issuer": ISSUER}
-    bench.publish(2, signer)
-    bench.update()
-    assert bench.affected() == {one: ["revoked.identity"]}
-    assert one in bench.machine.refused("rollback", one, status=3)
-    assert one in bench.machine.refused("activate", "--once", one, status=3)
-    assert f"trust: {one} is not to be trusted" in bench.machine("doctor", status=3).out
-
-    key: Entry = {"kind": "log-key", "value": f"sha256:{kept.signatures[0].keys.log_key}"}
-    bench.publish(3, signer, key)
-    bench.update()
-    assert bench.affected() == {one: ["revoked.identity"], two: ["revoked.log-key"]}
-    assert two in bench.machine.refused("rollback", two, status=3)
-
-    back = bench.machine("rollback", "-n").out
-    assert all(f"{id} is passed over" in back for id in (one, two))
-    assert three in bench.machine.status().values()
-
-    digest: Entry = {"kind": "digest", "value": f"sha256:{kept.digest}"}
-    bench.publish(4, signer, key, digest)
+    bench.publish(4, digest, key, signer)
     bench.update()
     assert {*bench.affected()} == {one, two, three}
+    assert one in bench.machine.refused("rollback", one, status=3)
 
 
 def test_neither_list_nor_policy_goes_back(bench: Bench) -> None:
@@ -194,6 +197,14 @@ def test_what_is_in_force_is_written_down(bench: Bench) -> None:
     bench.update()
     kept = json.loads((bench.machine.snaproot / "record/trust/history.json").read_text())
     assert [(one["version"], one["revocations"]) for one in kept["changes"]] == [(4, 1), (5, 2)]
+
+
+def test_what_is_shipped_is_written_down_as_well_before_it_is_used(bench: Bench) -> None:
+    path = bench.machine.snaproot / "record/trust/history.json"
+    assert not path.exists()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    (only,) = json.loads(path.read_text())["changes"]
+    assert only["origin"] == "shipped with snaproot"
 
 
 def test_a_root_is_pinned_by_init_and_nothing_is_trusted_until_it_has_vouched(

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snaproot import devices, durable, fstab, kernels, quarantine, room
+from snaproot import devices, durable, fstab, kernels, permits, quarantine, room
 from snaproot.adoption import sysimage
-from snaproot.environment import Environment, PackageChange
+from snaproot.environment import Environment, Installed, PackageChange, brought
 from snaproot.errors import CommandFailed, NothingToDo
 from snaproot.filesystem import Workspace
 from snaproot.inside import Inside
 from snaproot.mountinfo import mount_of
-from snaproot.packages import PackageManager, Plan, Progress, Report
+from snaproot.packages import PackageManager, Plan, Progress, Report, detect
 from snaproot.packages.aptoutput import hook_warnings
 from snaproot.proof import prove
 from snaproot.run import Line
@@ -22,6 +22,8 @@ from snaproot.sandbox import Sandbox
 from snaproot.state import Kind
 from snaproot.system import System, now
 from snaproot.transaction import Build
+from snaproot.trust import audit, history
+from snaproot.trust.policy import Packages
 
 _MIB = 1 << 20
 _NO_SUCH = "bwrap: execvp"
@@ -38,13 +40,16 @@ class Staging:
     retry: bool = False
 
     def plan(self, report: Report) -> Plan:
-        """Refresh the indexes and say what an upgrade would do. Raises NothingToDo if nothing."""
-        reader = self._reader()
-        manager = self._manager()
+        """Refresh the indexes and say what an upgrade would do.
+
+        Raises NothingToDo if nothing, Refused where the policy does not let it.
+        """
+        manager, reader = self._bound(), self._reader()
         manager.refresh(reader, report)
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
+        permits.check_files(self.system.believed(), plan.digests)
         self._refuse_reverted(self.content(plan))
         return plan
 
@@ -62,39 +67,53 @@ class Staging:
 
     def download(self, report: Report) -> None:
         """Fetch what the plan needs, before any target exists."""
-        self._manager().download(self._reader(), report)
+        self._bound().download(self._reader(), report)
 
     def upgrade(self, report: Report) -> Build:
         """Apply the upgrade from the cache, without network."""
-        manager = self._manager()
+        manager = self._bound()
+        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
             outcome = manager.upgrade(self._writer(workspace), report)
             self._tell_kept_away(outcome.shimmed)
             report(Progress("proving and sealing the target"))
-            return self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
+            made = self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
+            return self._with_history(made, outcome.vouched)
 
         return build
 
     def command(self, argv: Sequence[str], *, network: bool, line: Line) -> Build:
-        """Run one command in the target; its failure discards the target."""
+        """Run one command in the target; its failure discards the target.
+
+        Raises Refused at once where the policy does not let it.
+        """
+        permits.check_command("run", self._rules().run, network=network)
+        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
             done = self._writer(workspace).stream(argv, line, network=network)
             _check(argv, done.status, done.output)
             self._tell_kept_away(done.shimmed)
             warnings = hook_warnings(done.output)
-            return self._finished(workspace, parent, Kind.RUN, shlex.join(argv), warnings)
+            made = self._finished(workspace, parent, Kind.RUN, shlex.join(argv), warnings)
+            return self._with_history(made, ())
 
         return build
 
     def shell(self, argv: Sequence[str], *, network: bool) -> Build:
-        """Let somebody work in the target; leaving it with a failure discards the target."""
+        """Let somebody work in the target; leaving it with a failure discards the target.
+
+        Raises Refused at once where the policy does not let it.
+        """
+        permits.check_command("shell", self._rules().shell, network=network)
+        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
             status = self._writer(workspace).interactive(argv, network=network)
             _check(argv, status, "")
-            return self._finished(workspace, parent, Kind.SHELL, "shell", ())
+            made = self._finished(workspace, parent, Kind.SHELL, "shell", ())
+            return self._with_history(made, ())
 
         return build
 
@@ -130,6 +149,20 @@ class Staging:
             state_changed=(*collected.changed, *collected.removed),
         )
 
+    def _with_history(self, made: Environment, vouched: Sequence[Installed]) -> Environment:
+        """Add what earlier deployments brought and rest on, and which of them nobody verified.
+
+        Whatever descends from what `run` or `shell` made has in it what they changed, for good.
+        """
+        parent = self.system.filesystem.environment(made.parent)
+        unverified = (made.id,) if made.origin in {Kind.RUN, Kind.SHELL} else ()
+        return replace(
+            made,
+            installed=brought(parent.installed, made.packages, vouched),
+            unverified=(*parent.unverified, *unverified),
+            extra=audit.carried(parent),
+        )
+
     def _tell_kept_away(self, shimmed: Sequence[str]) -> None:
         for command in dict.fromkeys(shimmed):
             self.system.notice(f"kept from the machine: {command}")
@@ -163,7 +196,22 @@ class Staging:
         return record.pending.target if record.pending else record.base
 
     def _manager(self) -> PackageManager:
+        """Find what can read the packages of a root, whatever the policy says."""
         return self.system.packages(self.system.filesystem.place(self._parent()).root)
+
+    def _bound(self) -> PackageManager:
+        """Find the package manager, bound to the policy. Raises Distrusted where none may work."""
+        rules = self._rules()
+        permits.check_archives(rules)
+        root = self.system.filesystem.place(self._parent()).root
+        return detect(root, self.system.config.packages, rules)
+
+    def _rules(self) -> Packages:
+        return permits.rules(self.system.believed(), now())
+
+    def _write_down(self) -> None:
+        """Keep which policy a target is built by, before it is."""
+        history.note(self.system.trust, self.system.believed(), now())
 
     def _reader(self) -> Sandbox:
         place = self.system.filesystem.place(self._parent())

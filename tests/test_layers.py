@@ -40,6 +40,7 @@ PURE = (
     *("menu.py", "window.py"),
     *("tlog/checkpoint.py", "tlog/cosignature.py", "tlog/merkle.py", "tlog/note.py"),
     "tlog/quorum.py",
+    *("packages/aptarchives.py", "packages/aptstrict.py", "permits.py"),
     *("trust/clock.py", "trust/documents.py", "trust/evaluation.py", "trust/facts.py"),
     *("trust/floors.py", "trust/patterns.py", "trust/policy.py", "trust/policyfile.py"),
     *("trust/policylint.py", "trust/policypackages.py", "trust/policyschema.py"),

@@ -52,7 +52,11 @@ def listing(
         bool, typer.Option("--space", help="Measure what each one alone holds on disk.")
     ] = False,
 ) -> None:
-    """List the boot environments, oldest first. Also: ls."""
+    """List the boot environments, oldest first. Also: ls.
+
+    An unverified change is what `run` or `shell` did: in the root that they made, and in all that
+    were made from that one.
+    """
     from snaproot.cli import shapes
     from snaproot.overview import look
 
@@ -244,6 +248,7 @@ def _listing(
 def _row(one: "Environment", indent: str, seen: "Overview") -> tuple[str, ...]:
     created = f"{one.created.astimezone():%Y-%m-%d %H:%M}" if one.created else "-"
     notes = (*seen.roles(one.id), *(("pinned",) if one.pinned else ()))
+    notes = (*notes, *(("unverified change",) if one.unverified else ()))
     damage = [f"damaged: {one.damage}"] if one.damage else []
     damage += [f"beneath the rollback floor: {one.beneath}"] if one.beneath else []
     return (

@@ -31,6 +31,7 @@ def environment(seen: Environment, roles: Sequence[str]) -> Shape:
         "roles": list(roles),
         "damage": seen.damage or None,
         "beneath": seen.beneath or None,
+        "unverified": list(seen.unverified),
     }
 
 

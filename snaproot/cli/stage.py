@@ -71,8 +71,9 @@ def upgrade(
 
     The running system is not touched: the upgrade goes into a copy, which the next boot tries.
     A second upgrade before that boot builds on the first. Ends 77 if everything is up to date, 3
-    for the very versions that a trial before has failed with. In the background nobody is asked,
-    and 77 also means that something is pending, or that the same update was reverted or failed.
+    for the very versions that a trial before has failed with, and for an archive that is not
+    signed, has expired, or that the policy does not let in. In the background nobody is asked, and
+    77 also means that something is pending, or that the same update was reverted or failed.
     """
     from snaproot.backoff import Notebook
     from snaproot.staging import Staging
@@ -118,7 +119,8 @@ def run(
     """Run a command in a new boot environment, and arm that.
 
     snaproot's own options stand before CMD. If CMD fails, the new boot environment is discarded
-    and snaproot ends 1; with --json the object has CMD's own status.
+    and snaproot ends 1; with --json the object has CMD's own status. Nobody verifies what CMD
+    changes: list marks it, and a policy may refuse it or take its network away (3).
     """
     from snaproot.staging import Staging
     from snaproot.state import Kind
@@ -126,8 +128,8 @@ def run(
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, f"run {command[0]}") as system:
         staging = Staging(system, retry=retry)
-        _check_room(system, staging, arm=not stage_only)
         build = staging.command(command, network=network, line=call.output.aside)
+        _check_room(system, staging, arm=not stage_only)
         with _kept(system):
             made = system.transaction.stage(Kind.RUN, build, arm=not stage_only)
         _show(call.output, made=made, system=system)
@@ -144,7 +146,8 @@ def shell(
 ) -> None:
     """Open a shell in a new boot environment, and arm that.
 
-    Leave with `exit` to keep what you did, with `exit 1` to discard it.
+    Leave with `exit` to keep what you did, with `exit 1` to discard it. Nobody verifies what you
+    change: list marks it, and a policy may refuse it or take the network away (3).
     """
     from snaproot.staging import Staging
     from snaproot.state import Kind
@@ -152,9 +155,9 @@ def shell(
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, "shell") as system:
         staging = Staging(system, retry=retry)
+        build = staging.shell(_SHELL, network=network)
         _check_room(system, staging, arm=not stage_only)
         call.output.aside("A copy of the root. `exit` keeps what you do, `exit 1` discards it.")
-        build = staging.shell(_SHELL, network=network)
         with _kept(system):
             made = system.transaction.stage(Kind.SHELL, build, arm=not stage_only)
         _show(call.output, made=made, system=system)

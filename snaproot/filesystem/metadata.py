@@ -1,16 +1,21 @@
 """The text of `environment.toml`. Pure; unknown keys are kept, and written back."""
 
+import re
 import tomllib
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from snaproot.environment import FORMAT, Digests, Environment, PackageChange, Standing
+from snaproot.environment import FORMAT, Digests, Environment, Installed, PackageChange, Standing
 
 _KNOWN = {
     *("format", "parent", "origin", "command", "created", "kernel", "standing", "pinned"),
-    *("sealed", "digests", "packages", "state_changed"),
+    *("sealed", "digests", "packages", "installed", "unverified", "state_changed"),
 }
 _ABSENT = "-"
+_INSTALLED = re.compile(r"(\S+) (\S+) (?:-|([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]))")
+"""A digest in base64 without padding: a third shorter than in hex, for ZFS keeps all of this in
+properties. The last letter has four bits."""
 
 
 def parse(text: str, id: str) -> Environment:
@@ -28,6 +33,8 @@ def parse(text: str, id: str) -> Environment:
         pinned=data.get("pinned") is True,
         sealed=data.get("sealed") is True,
         packages=tuple(_package(line) for line in _text(data, "packages").splitlines()),
+        installed=_installed(_text(data, "installed")),
+        unverified=_texts(data, "unverified"),
         digests=_digests(data.get("digests", {})),
         state_changed=_texts(data, "state_changed"),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
@@ -54,6 +61,7 @@ def render(environment: Environment) -> str:
         "pinned": environment.pinned,
         "sealed": environment.sealed,
         "state_changed": [_printable(path) for path in environment.state_changed],
+        **({"unverified": list(environment.unverified)} if environment.unverified else {}),
     }
     digests = environment.digests
     tables = {
@@ -65,7 +73,8 @@ def render(environment: Environment) -> str:
         }
     }
     packages = _literal("packages", [_line(change) for change in environment.packages])
-    return packages + tomli_w.dumps({**plain, **environment.extra, **tables})
+    installed = _literal("installed", [_entry(one) for one in environment.installed])
+    return packages + installed + tomli_w.dumps({**plain, **environment.extra, **tables})
 
 
 def _check_format(data: Mapping[str, object]) -> None:
@@ -121,6 +130,26 @@ def _package(line: str) -> PackageChange:
         raise ValueError(f"{line!r} is no package, version before and version after")
     name, before, after = ("" if part == _ABSENT else part for part in parts)
     return PackageChange(name, before, after)
+
+
+def _entry(one: Installed) -> str:
+    coded = b2a_base64(bytes.fromhex(one.digest), newline=False).decode().rstrip("=")
+    return f"{one.name} {one.version} {coded or _ABSENT}"
+
+
+def _installed(text: str) -> tuple[Installed, ...]:
+    found = tuple(_brought(line) for line in text.splitlines())
+    if len({one.name for one in found}) != len(found):
+        raise ValueError("installed names a package twice")
+    return found
+
+
+def _brought(line: str) -> Installed:
+    found = _INSTALLED.fullmatch(line)
+    if not found:
+        raise ValueError(f"{line!r} is no package, version and digest")
+    name, version, coded = found.groups()
+    return Installed(name, version, a2b_base64(f"{coded}=").hex() if coded else "")
 
 
 def _printable(text: str) -> str:

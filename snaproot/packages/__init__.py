@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from snaproot.config import Manager, PackageSettings
-from snaproot.environment import PackageChange
+from snaproot.environment import Installed, PackageChange
 from snaproot.errors import Refused
 from snaproot.inside import Inside
 from snaproot.sandbox import Sandbox
+from snaproot.trust.policy import Archives, Packages
+
+VERIFIED = Packages(archives=Archives.VERIFIED)
+"""What holds where nobody said anything: what the package manager itself verifies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,16 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an upgrade would do; sizes in bytes. `disk` may be negative."""
+    """What an upgrade would do; sizes in bytes. `disk` may be negative.
+
+    `digests` are the SHA-256, in hex, of the package files that come, as the signed indexes name
+    them.
+    """
 
     changes: tuple[PackageChange, ...]
     download: int
     disk: int
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +46,13 @@ class Outcome:
     """What an upgrade said beside "done".
 
     `warnings` are those of initramfs hooks: any of them may mean a target that cannot boot.
-    `shimmed` are the commands that a maintainer script wanted to use on the machine itself.
+    `shimmed` are the commands that a maintainer script wanted to use on the machine itself,
+    `vouched` the packages as the signed indexes name them, by which they were verified.
     """
 
     warnings: tuple[str, ...] = ()
     shimmed: tuple[str, ...] = ()
+    vouched: tuple[Installed, ...] = ()
 
 
 class PackageManager(Protocol):
@@ -53,11 +64,15 @@ class PackageManager(Protocol):
     def refresh(self, sandbox: Sandbox, report: Report) -> None:
         """Fetch the signed indexes into snaproot's own cache, over the network.
 
-        Raises Refused where a signature is missing or wrong, CommandFailed otherwise.
+        Raises Refused where a signature is missing or wrong, an index has expired, a check is
+        switched off, or the policy pins other archives; CommandFailed otherwise.
         """
 
     def plan(self, sandbox: Sandbox) -> Plan:
-        """Say what an upgrade would do; changes nothing."""
+        """Say what an upgrade would do; changes nothing.
+
+        Raises Refused where a package would become older, unless the policy lets it.
+        """
 
     def download(self, sandbox: Sandbox, report: Report) -> None:
         """Fetch what the plan needs into snaproot's own cache, over the network.
@@ -69,7 +84,7 @@ class PackageManager(Protocol):
         """Apply the upgrade in the target, without network, from the cache.
 
         Raises CommandFailed with the package manager's own last words, Refused where what is in
-        the cache is not what the signed indexes name.
+        the cache is not what the signed indexes name, and where `refresh` and `plan` do.
         """
 
     def installed(self, root: Path) -> Mapping[str, str]:
@@ -79,8 +94,11 @@ class PackageManager(Protocol):
 _APT = ("usr/bin/apt-get", "usr/lib/sysimage/dpkg/status", "var/lib/dpkg/status")
 
 
-def detect(root: Path, settings: PackageSettings) -> PackageManager:
-    """Find the package manager of a root. Raises Refused where there is none that we know."""
+def detect(root: Path, settings: PackageSettings, rules: Packages = VERIFIED) -> PackageManager:
+    """Find the package manager of a root, and bind it to rules of the policy.
+
+    Raises Refused where there is none that we know.
+    """
     match settings.manager:
         case Manager.AUTO if not any(Inside(root).holds(name) for name in _APT):
             raise Refused(
@@ -90,4 +108,4 @@ def detect(root: Path, settings: PackageSettings) -> PackageManager:
         case Manager.AUTO | Manager.APT:
             from snaproot.packages.apt import Apt
 
-            return Apt(settings.conffiles)
+            return Apt(settings.conffiles, rules)

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-from snaproot.environment import PackageChange
+from snaproot.environment import Installed, PackageChange
 
 _STATUS = re.compile(r"(?:pm|dl)status:[^:]*:([\d.]+):.*")
 _MACHINE = re.compile(r"(?:pm|dl)status:|pmconffile:|media-change:")
@@ -16,21 +17,17 @@ _DISK = re.compile(
     r"(?:of additional disk space will be (used)|disk space will be freed)",
     re.MULTILINE,
 )
+_SHA256 = 64  # digits
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _DISTRUST = re.compile(
-    r"is not signed|GPG error|OpenPGP signature|could ?n.t be verified|signature verification"
+    r"is not signed|no longer signed|no longer has a Release file|weak security information"
+    r"|GPG error|OpenPGP signature|could ?n.t be verified|signature verification"
     r"|Hash Sum mismatch|File has unexpected size|unauthenticated packages|cannot be authenticated"
     r"|NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|Sub-process /usr/bin/sqv"
 )
+_STALE = re.compile(r"is expired \(invalid since|is not valid yet \(invalid for")
+_DOWNGRADE = "Packages were downgraded and -y was used"
 _FAILED_PACKAGE = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) ", re.MULTILINE)
-_LAX_OPTION = re.compile(
-    r"\b(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)[ \t]*[+:=]+[ \t]*(\S+)",
-    re.IGNORECASE,
-)
-_COMMENT = re.compile(r"^[ \t]*#.*\n|(\[[^]\n]*\])|#.*", re.MULTILINE)
-"""A comment; inside [] a # is none."""
-_FOLD = re.compile(r"\n[ \t]+")
-_NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 
 _HOOKS_RUN = re.compile(r"^(update-initramfs|dracut): Generating ")
 _DPKG_SPEAKS = re.compile(
@@ -93,6 +90,28 @@ def archives(printed: str) -> tuple[Archive, ...]:
     )
 
 
+def vouched(archives: Iterable[Archive], architecture: str) -> tuple[Installed, ...]:
+    """Name the packages in archives by what apt calls their files: name_version_architecture.deb.
+
+    Those of a foreign architecture are `name:architecture`; a digest may be empty.
+    """
+    named = ((archive, archive.name.removesuffix(".deb").split("_")) for archive in archives)
+    return tuple(
+        Installed(_name(parts[0], parts[2], architecture), unquote(parts[1]), _whole(archive))
+        for archive, parts in named
+        if len(parts) == len(("name", "version", "architecture"))
+    )
+
+
+def _whole(archive: Archive) -> str:
+    return archive.digest if len(archive.digest) == _SHA256 else ""
+
+
+def _name(name: str, of: str, native: str) -> str:
+    plain, foreign = unquote(name), of not in {"all", native}
+    return f"{plain}:{of}" if foreign and native else plain
+
+
 def disk(printed: str) -> int:
     """Read how many bytes more will be used (fewer: negative), to apt's three digits."""
     found = _DISK.search(printed)
@@ -108,17 +127,14 @@ def distrust(output: str) -> str:
     return next((line.strip() for line in output.splitlines() if _DISTRUST.search(line)), "")
 
 
-def lax_sources(sources: str) -> tuple[str, ...]:
-    """Find the options of sources.list(5) that switch signature checks off, in either format."""
-    plain = _FOLD.sub(" ", _COMMENT.sub(r"\1", sources))
-    options = _LAX_OPTION.findall(plain)
-    return tuple(
-        dict.fromkeys(
-            f"{name.lower()}={value.rstrip(']')}"
-            for name, value in options
-            if value.rstrip("]").lower() not in _NO
-        )
-    )
+def stale(output: str) -> str:
+    """Return the line that says that an index has expired, or comes from the future, or nothing."""
+    return next((line.strip() for line in output.splitlines() if _STALE.search(line)), "")
+
+
+def downgrades(output: str) -> bool:
+    """Tell whether apt stopped because a package would become older."""
+    return _DOWNGRADE in output
 
 
 def last_words(output: str) -> str:

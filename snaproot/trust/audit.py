@@ -1,7 +1,7 @@
 """Which boot environments rest on something that has been revoked since. Pure.
 
-What a boot environment rests on is in its metadata. A list that has expired still names what it
-names: entries never go away.
+What a boot environment rests on is in its metadata: artifacts, and the package files that
+deployments brought. A list that has expired still names what it names: entries never go away.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,13 +47,19 @@ def rested(environment: Environment) -> tuple[Rests, ...]:
     return tuple(rests.from_dict(_table(one)) for one in kept)
 
 
+def carried(parent: Environment) -> Mapping[str, object]:
+    """Say what those that are made from one rest on as well, as their metadata keep it."""
+    return {KEY: parent.extra[KEY]} if KEY in parent.extra else {}
+
+
 def _table(one: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", one) if isinstance(one, dict) else {}
 
 
 def _examined(revocations: Revocations, environment: Environment) -> Affected:
+    packages = (Rests(one.digest) for one in environment.installed if one.digest)
     try:
-        hits = _hits(revocations, rested(environment))
+        hits = _hits(revocations, (*rested(environment), *packages))
     except Unverifiable as error:
         return Affected(environment.id, (), str(error))
     return Affected(environment.id, tuple(hits))

@@ -68,7 +68,7 @@ def note(store: Store, believed: Believed, now: datetime) -> bool:
     known, change = read(store), _change(believed, now)
     if known and known[-1].what == change.what:
         return False
-    store.prepare()
+    durable.make_directory(store.directory, mode=0o755)
     durable.write(store.directory / NAME, render((*known, change)), mode=0o644)
     return True
 

@@ -45,7 +45,7 @@ DEPLOYMENT = Deployment(
     tries=2,
 )
 SEEN = Overview(
-    environments=[BASE, Environment(id="b2", parent="b1", damage="torn")],
+    environments=[BASE, Environment(id="b2", parent="b1", damage="torn", unverified=("b0",))],
     booted="b1",
     default="b2",
     loader=LoaderView(good="b2"),
@@ -137,6 +137,7 @@ def test_status() -> None:
                 "roles": ["running", "base"],
                 "damage": None,
                 "beneath": None,
+                "unverified": [],
             },
             {
                 "id": "b2",
@@ -151,6 +152,7 @@ def test_status() -> None:
                 "roles": ["default", "armed"],
                 "damage": "torn",
                 "beneath": None,
+                "unverified": ["b0"],
             },
         ],
     }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snaproot.environment import Digests, Environment, PackageChange, Standing
+from snaproot.environment import Digests, Environment, Installed, PackageChange, Standing
 from snaproot.filesystem.metadata import parse, render
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -31,6 +31,17 @@ ENVIRONMENTS = st.builds(
         ),
         max_size=3,
     ).map(tuple),
+    installed=st.lists(
+        st.builds(
+            Installed,
+            name=WORDS,
+            version=WORDS,
+            digest=st.one_of(st.just(""), st.binary(min_size=32, max_size=32).map(bytes.hex)),
+        ),
+        max_size=3,
+        unique_by=lambda one: one.name,
+    ).map(tuple),
+    unverified=st.lists(TEXTS, max_size=3).map(tuple),
     digests=st.builds(Digests, files=TEXTS, kernel=TEXTS, initramfs=TEXTS),
     state_changed=st.lists(TEXTS, max_size=3).map(tuple),
     extra=st.dictionaries(TEXTS.map(lambda text: f"x{text}"), TEXTS, max_size=2),
@@ -65,6 +76,18 @@ def test_a_time_without_a_zone_is_taken_for_utc() -> None:
     assert parse(text, "b1").created == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def test_what_was_written_before_there_was_this_is_read() -> None:
+    found = parse("format = 1\nstanding = 'proven'\npackages = 'a - 1'\n", "b1")
+    assert (found.installed, found.unverified) == ((), ())
+
+
+def test_two_thousand_packages_stay_small() -> None:
+    many = tuple(Installed(f"package-{n}", "1.0-1", f"{n:064x}") for n in range(2000))
+    text = render(Environment(id="b1", installed=many))
+    assert parse(text, "b1").installed == many
+    assert len(text) < 2000 * 70
+
+
 def test_a_damaged_one_is_not_written() -> None:
     with pytest.raises(RuntimeError):
         render(Environment(id="b1", damage="staging was not finished"))
@@ -80,6 +103,13 @@ def test_a_damaged_one_is_not_written() -> None:
         ("format = 1\nstanding = 'proven'\nparent = 1", "parent"),
         ("format = 1\nstanding = 'proven'\npackages = 'tool 1.0'", "tool"),
         ("format = 1\nstanding = 'proven'\npackages = 1", "packages"),
+        ("format = 1\nstanding = 'proven'\ninstalled = 'tool 1.0'", "tool"),
+        (f"format = 1\nstanding = 'proven'\ninstalled = 'tool 1.0 {'A' * 42}'", "tool"),
+        (f"format = 1\nstanding = 'proven'\ninstalled = 'tool 1.0 {'A' * 42}B'", "tool"),
+        ("format = 1\nstanding = 'proven'\ninstalled = 'tool 1.0 - '", "tool"),
+        ("format = 1\nstanding = 'proven'\ninstalled = '''a 1 -\na 2 -'''", "twice"),
+        ("format = 1\nstanding = 'proven'\ninstalled = ['tool 1.0 -']", "installed"),
+        ("format = 1\nstanding = 'proven'\nunverified = 'b1'", "unverified"),
         ("format = 1\nstanding = 'proven'\ndigests = 1", "digests"),
         ("format = 1\nstanding = ", "Invalid value"),
     ],

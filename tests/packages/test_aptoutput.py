@@ -1,4 +1,4 @@
-from snaproot.environment import PackageChange
+from snaproot.environment import Installed, PackageChange
 from snaproot.packages import aptoutput
 from snaproot.packages.aptoutput import Archive
 
@@ -140,6 +140,9 @@ def test_distrust_in_the_words_of_both_suites() -> None:
         "W: GPG error: file:/srv demo InRelease: The following signatures couldn't be verified",
         "Err:1 file:/srv demo InRelease Sub-process /usr/bin/sqv returned an error code (1)",
         "E: The repository 'file:/srv demo Release' is not signed.",
+        "E: The repository 'file:/srv demo Release' is no longer signed.",
+        "E: The repository 'file:/srv demo Release' no longer has a Release file.",
+        "E: The repository 'file:/srv demo Release' provides only weak security information.",
         "E: Failed to fetch file:/srv/mawk.deb  Hash Sum mismatch",
         "E: There were unauthenticated packages and -y was used without --allow-unauthenticated",
     ):
@@ -147,22 +150,40 @@ def test_distrust_in_the_words_of_both_suites() -> None:
     assert aptoutput.distrust("E: Failed to fetch http://x  404  Not Found\n") == ""
 
 
-def test_sources_that_switch_checks_off_are_found_in_both_formats() -> None:
-    lax = "deb [arch=amd64 trusted=yes] http://x y z\nTypes: deb\nAllow-Insecure: yes\n"
-    strict = "deb [trusted=no] http://x y z\n# deb [trusted=yes] http://x\nTrusted: no\n"
-    assert aptoutput.lax_sources(lax) == ("trusted=yes", "allow-insecure=yes")
-    assert aptoutput.lax_sources(strict) == ()
-    assert aptoutput.lax_sources("deb [trusted+=yes,] http://x y z") == ("trusted=yes,",)
-
-
-def test_no_spelling_of_apts_hides_a_lax_source() -> None:
-    for lax in (
-        "deb [signed-by=/a#b trusted=yes] http://x y z\n",
-        "Types: deb\nTrusted:\n yes\n",
-        "Types: deb\nTrusted:\n# of course\n yes\n",
+def test_an_index_of_another_time_is_stale_and_not_distrusted() -> None:
+    """Said by apt 2.6 and by apt 3.0."""
+    for line in (
+        "E: Release file for file:/srv/x/InRelease is expired (invalid since 1d 2h 3min 4s). "
+        "Updates for this repository will not be applied.",
+        "E: Release file for http://x/InRelease is not valid yet (invalid for another 59min 48s). "
+        "Updates for this repository will not be applied.",
     ):
-        assert aptoutput.lax_sources(lax) == ("trusted=yes",)
-    assert aptoutput.lax_sources("deb http://x y z # [trusted=yes]\nTrusted:\nURIs: x\n") == ()
+        assert aptoutput.stale(f"Get:1 something\n{line}\nafter\n") == line
+        assert aptoutput.distrust(line) == ""
+    assert aptoutput.stale("E: Failed to fetch http://x  404  Not Found\n") == ""
+
+
+def test_apt_says_that_it_will_not_go_back() -> None:
+    said = "E: Packages were downgraded and -y was used without --allow-downgrades.\n"
+    assert aptoutput.downgrades(f"Reading package lists...\n{said}")
+    assert not aptoutput.downgrades("1 downgraded, 0 newly installed\n")
+
+
+def test_what_comes_is_named_as_it_will_be_listed() -> None:
+    digest = "5a" * 32
+    printed = (
+        f"'http://x/b.deb' base-files_2%3a13_amd64.deb 1 SHA256:{digest}\n"
+        f"'http://x/t.deb' tzdata_2026f-0_all.deb 1 SHA256:{digest}\n"
+        f"'http://x/l.deb' libc6_2.41-12%2bb1_i386.deb 1 SHA256:{digest}\n"
+        "'http://x/m.deb' mawk_1.3_amd64.deb 1 SHA512:77\n"
+        "'http://x/odd.deb' odd.deb 1\n"
+    )
+    assert aptoutput.vouched(aptoutput.archives(printed), "amd64") == (
+        Installed("base-files", "2:13", digest),
+        Installed("tzdata", "2026f-0", digest),
+        Installed("libc6:i386", "2.41-12+b1", digest),
+        Installed("mawk", "1.3"),
+    )
 
 
 def test_only_hooks_that_may_cost_the_boot_are_warnings() -> None:

@@ -6,6 +6,7 @@ from snaproot.config import Conffiles, Manager, PackageSettings
 from snaproot.errors import Refused, SnaprootError
 from snaproot.packages import detect
 from snaproot.packages.apt import Apt
+from snaproot.trust.policy import Archives, Leave, Packages
 
 
 @pytest.mark.parametrize("place", ["usr/bin/apt-get", "usr/lib/sysimage/dpkg/status"])
@@ -13,6 +14,12 @@ def test_a_debian_root_has_apt(tmp_path: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).touch()
     assert detect(tmp_path, PackageSettings(conffiles=Conffiles.NEW)) == Apt(Conffiles.NEW)
+
+
+def test_the_rules_of_the_policy_are_bound(tmp_path: Path) -> None:
+    rules = Packages(archives=Archives.VERIFIED, downgrade=Leave.ALLOW)
+    settings = PackageSettings(manager=Manager.APT)
+    assert detect(tmp_path, settings, rules) == Apt(Conffiles.KEEP, rules)
 
 
 def test_an_unknown_root_is_refused_unless_told(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from snaproot.environment import Environment
+from snaproot.environment import Environment, Installed
 from snaproot.filesystem import metadata
 from snaproot.trust import rests
 from snaproot.trust.audit import KEY, audit
@@ -66,6 +66,13 @@ def test_an_artifact(environments: list[Environment]) -> None:
     assert found is not None
     digest = {"kind": "digest", "value": f"sha256:{found.digest}"}
     assert affected(listed(digest), environments) == ["b1", "b2", "b3"]
+
+
+def test_a_package_file() -> None:
+    brought = (Installed("mawk", "1.3", "a" * 64), Installed("tree", "2.2"))
+    there = [Environment(id="b1", installed=brought), Environment(id="b2", installed=brought[1:])]
+    assert affected(listed({"kind": "digest", "value": f"sha256:{'a' * 64}"}), there) == ["b1"]
+    assert affected(listed({"kind": "digest", "value": f"sha256:{'b' * 64}"}), there) == []
 
 
 def test_nothing_revoked_is_nobody(environments: list[Environment]) -> None:

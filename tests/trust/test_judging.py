@@ -43,12 +43,13 @@ class World:
     policy: str = POLICY
     entries: Sequence[Mapping[str, str]] | None = None
     expires: datetime = NOW + timedelta(days=30)
+    artifact: bytes = ARTIFACT
 
     def by(self, *names: str) -> list[Given]:
         return [
             Given(
                 f"{who}.json",
-                json.dumps(self.it.sign(ARTIFACT, who=Leaf(Identity((email(who),))))).encode(),
+                json.dumps(self.it.sign(self.artifact, who=Leaf(Identity((email(who),))))).encode(),
             )
             for who in names
         ]
@@ -68,7 +69,8 @@ class World:
         return Believed("here", policy, root, self.revocations)
 
     def judge(self, *signers: str) -> Judgement:
-        return judge(self.believed(), DIGEST, self.by(*signers), NOW)
+        digest = sha256(self.artifact).hexdigest()
+        return judge(self.believed(), digest, self.by(*signers), NOW)
 
     def revoke(self, kind: str, value: str, **more: str) -> None:
         self.entries = [{"kind": kind, "value": value, **more}]

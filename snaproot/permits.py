@@ -1,0 +1,64 @@
+"""What the policy in force lets a deployment do with packages, and with `run` and `shell`. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from snaproot.trust import clock, evaluation, revocation
+from snaproot.trust.believed import Believed
+from snaproot.trust.facts import Distrusted
+from snaproot.trust.policy import Archives, Packages, Running
+
+_SEEN = "snaproot trust show names the policy"
+
+
+def rules(believed: Believed, now: datetime) -> Packages:
+    """Read the rules of a policy that stands: it has not expired, gone back or been revoked.
+
+    Raises Distrusted where it does not, Unverifiable for a clock that could not tell.
+    """
+    policy = believed.policy
+    if policy.expires is not None:
+        clock.check(now)
+    for refusal in evaluation.standing(policy, now, believed.floors):
+        raise Distrusted(
+            refusal.reason, f"{refusal.message}; nothing was changed", hint=refusal.hint
+        )
+    if believed.revocations:
+        for revoked in revocation.check_configuration(believed.revocations, policy.digest, ""):
+            raise Distrusted(revoked.reason, f"{revoked.message}; nothing was changed")
+    return policy.packages
+
+
+def check_archives(rules: Packages) -> None:
+    """Raise Distrusted where no archive may be used."""
+    if rules.archives is Archives.REFUSE:
+        raise Distrusted(
+            "packages.archives",
+            "the policy lets no package archive be used; nothing was changed",
+            hint=f'packages.archives = "verified", or "pinned", would; {_SEEN}',
+        )
+
+
+def check_files(believed: Believed, digests: Iterable[str]) -> None:
+    """Raise Distrusted where a package file, by its SHA-256 in hex, has been revoked."""
+    if not believed.revocations:
+        return
+    for digest in digests:
+        for revoked in revocation.check_digest(believed.revocations, digest):
+            raise revoked.error()
+
+
+def check_command(verb: str, running: Running, *, network: bool) -> None:
+    """Raise Distrusted where `run` or `shell` may not be used, or not with a network."""
+    if running is Running.REFUSE:
+        raise Distrusted(
+            f"packages.{verb}",
+            f"the policy does not let {verb} change anything; nothing was changed",
+            hint=f'packages.{verb} = "allow", or "limit", would let it; {_SEEN}',
+        )
+    if network and running is Running.LIMIT:
+        raise Distrusted(
+            f"packages.{verb}",
+            f"the policy gives {verb} no network; nothing was changed",
+            hint=f'leave --network out; packages.{verb} = "allow" would give it one; {_SEEN}',
+        )

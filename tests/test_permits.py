@@ -1,0 +1,103 @@
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import pytest
+
+from snaproot import permits
+from snaproot.errors import ExitCode
+from snaproot.trust.believed import Believed
+from snaproot.trust.facts import Distrusted, Unverifiable
+from snaproot.trust.floors import POLICY, Floors
+from snaproot.trust.policy import Archives, Packages, Policy, Running
+from snaproot.trust.revocationlist import Entry, Kind, Revocations
+
+NOW = datetime(2027, 1, 2, tzinfo=UTC)
+LATER = datetime(2027, 6, 1, tzinfo=UTC)
+RULES = Packages(archives=Archives.VERIFIED, run=Running.ALLOW, shell=Running.LIMIT)
+BELIEVED = Believed("here", Policy(version=3, digest="aa" * 32, expires=LATER, packages=RULES))
+DIGEST = "5a" * 32
+
+
+def revoking(kind: Kind, value: str) -> Revocations:
+    entry = Entry(kind, value, why="a reason")
+    return Revocations(version=7, issued=NOW, expires=LATER, entries=(entry,))
+
+
+def test_the_rules_of_a_policy_that_stands() -> None:
+    assert permits.rules(BELIEVED, NOW) == RULES
+
+
+@pytest.mark.parametrize(
+    ("believed", "now", "reason"),
+    [
+        (BELIEVED, LATER, "policy.expired"),
+        (replace(BELIEVED, floors=Floors(MappingProxyType({POLICY: 4}))), NOW, "policy.rollback"),
+        (
+            replace(BELIEVED, revocations=revoking(Kind.POLICY, "aa" * 32)),
+            NOW,
+            "revoked.policy",
+        ),
+    ],
+    ids=["expired", "older", "revoked"],
+)
+def test_a_policy_that_does_not_stand_permits_nothing(
+    believed: Believed, now: datetime, reason: str
+) -> None:
+    with pytest.raises(Distrusted, match="nothing was changed") as seen:
+        permits.rules(believed, now)
+    assert seen.value.reason == reason
+    assert seen.value.exit_code is ExitCode.REFUSED
+
+
+def test_an_expiry_needs_a_clock_that_can_be_right() -> None:
+    dawn = datetime(1970, 1, 2, tzinfo=UTC)
+    with pytest.raises(Unverifiable, match="the clock says 1970"):
+        permits.rules(BELIEVED, dawn)
+    lasting = replace(BELIEVED, policy=replace(BELIEVED.policy, expires=None))
+    assert permits.rules(lasting, dawn) == RULES
+
+
+def test_no_archive_may_be_used_where_the_policy_refuses_all() -> None:
+    permits.check_archives(RULES)
+    permits.check_archives(Packages(archives=Archives.PINNED))
+    with pytest.raises(Distrusted, match="no package archive") as seen:
+        permits.check_archives(Packages())
+    assert seen.value.hint.startswith('packages.archives = "verified"')
+
+
+@pytest.mark.parametrize(
+    ("running", "network", "refused"),
+    [
+        (Running.ALLOW, False, ""),
+        (Running.ALLOW, True, ""),
+        (Running.LIMIT, False, ""),
+        (Running.LIMIT, True, "the policy gives shell no network"),
+        (Running.REFUSE, False, "the policy does not let shell change anything"),
+        (Running.REFUSE, True, "the policy does not let shell change anything"),
+    ],
+)
+def test_run_and_shell_are_allowed_limited_or_refused(
+    running: Running, network: bool, refused: str
+) -> None:
+    if not refused:
+        permits.check_command("shell", running, network=network)
+        return
+    with pytest.raises(Distrusted, match=f"{refused}; nothing was changed") as seen:
+        permits.check_command("shell", running, network=network)
+    assert seen.value.reason == "packages.shell"
+    assert 'packages.shell = "allow"' in seen.value.hint
+
+
+@pytest.mark.parametrize(
+    ("digests", "refused"), [([], False), (["66" * 32], False), (["66" * 32, DIGEST], True)]
+)
+def test_a_package_that_is_revoked_does_not_come(digests: Iterable[str], refused: bool) -> None:
+    permits.check_files(BELIEVED, digests)
+    believed = replace(BELIEVED, revocations=revoking(Kind.DIGEST, DIGEST))
+    if refused:
+        with pytest.raises(Distrusted, match=r"revoked: a reason .*not accepted"):
+            permits.check_files(believed, digests)
+    else:
+        permits.check_files(believed, digests)
