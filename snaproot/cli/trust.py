@@ -51,9 +51,10 @@ def verify(
     """
     from snaproot.cli import trustshapes
     from snaproot.system import now
-    from snaproot.trust import plain
+    from snaproot.trust import plain, selftest
 
     digest = _digest(call, artifact)
+    selftest.insist(now())
     facts = plain.verify(digest, bundle, trusted_root, plain.Signer(identity, issuer), now())
     call.output.result(
         trustshapes.facts(facts), lambda: trustshapes.print_facts(call.output, artifact, facts)
@@ -172,6 +173,22 @@ def audit(call: Call) -> ExitCode | None:
         shape, lambda: trustshapes.print_audit(call.output, revocations, found, len(environments))
     )
     return ExitCode.REFUSED if found else None
+
+
+@verb("snaproot trust selftest", group="trust")
+def selftest(call: Call) -> ExitCode | None:
+    """Ask the verifier questions with known answers. Ends 3 if one of them is wrong.
+
+    It asks itself before each verification, too, and then verifies nothing.
+    """
+    from snaproot.cli import trustshapes
+    from snaproot.system import now
+    from snaproot.trust import selftest as questions
+
+    answers = questions.run(now())
+    shape = {"answers": [trustshapes.answer(one) for one in answers]}
+    call.output.result(shape, lambda: trustshapes.print_answers(call.output, answers))
+    return None if all(one.ok for one in answers) else ExitCode.REFUSED
 
 
 def _believed(call: Call) -> "Believed":

@@ -11,6 +11,7 @@ from snaproot.trust.judging import Judgement
 from snaproot.trust.policy import Authority, Policy
 from snaproot.trust.policylint import Remark
 from snaproot.trust.revocationlist import Revocations
+from snaproot.trust.selftest import Answer
 from snaproot.trust.sigstore import reading
 from snaproot.wording import some
 
@@ -165,6 +166,19 @@ def print_audit(
             output.paragraph(f"{one.id}: {said}", indent=9)
     many = f"{len(found)} of {number} boot environments"
     output.say(f"{many} rest on something that version {revocations.version} of the list revokes.")
+
+
+def answer(one: Answer) -> dict[str, object]:
+    """Describe the answer to one question of the self-test."""
+    return {"case": one.case, "expected": one.expected, "got": one.got, "ok": one.ok}
+
+
+def print_answers(output: Output, answers: Sequence[Answer]) -> None:
+    """Print each question and what the verifier says, and whether all is right."""
+    rows = [(one.case, one.got, "" if one.ok else f"WRONG: {one.expected}") for one in answers]
+    output.table(Table(("ABOUT", "THE VERIFIER SAYS", ""), rows))
+    wrong = sum(not one.ok for one in answers)
+    output.say(f"{wrong} of {len(answers)} answers are wrong." if wrong else "All are right.")
 
 
 def _authority(one: Authority) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from snaproot.hashing import sha256
-from snaproot.trust import clock, evaluation, rests, revocation, revocationlist
+from snaproot.trust import clock, evaluation, rests, revocation, revocationlist, selftest
 from snaproot.trust.believed import Believed
 from snaproot.trust.establishing import establish
 from snaproot.trust.evaluation import Decision, Refusal
@@ -92,6 +92,7 @@ def _established(
             "root.missing",
             f"the policy ({believed.origin}) comes without a trusted root; nothing was verified",
         )
+    selftest.insist(now)
     instance = reading.instance(believed.trusted_root, "the trusted root")
     for given in bundles:
         found = _of_bundle(given, instance, digest, now)

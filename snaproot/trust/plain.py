@@ -8,6 +8,7 @@ from snaproot.trust.artifact import content
 from snaproot.trust.establishing import establish
 from snaproot.trust.facts import Distrusted, Facts
 from snaproot.trust.sigstore import reading
+from snaproot.trust.sigstore.reading import Bundle, Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ def verify(digest: str, bundle: Path, trusted_root: Path, signer: Signer, now: d
     """
     root = reading.instance(content(trusted_root, reading.LARGEST), str(trusted_root))
     given = reading.bundle(content(bundle, reading.LARGEST), str(bundle))
-    facts = establish(given, root, digest, now)
+    return verify_read(digest, given, root, signer, now)
+
+
+def verify_read(
+    digest: str, bundle: Bundle, instance: Instance, signer: Signer, now: datetime
+) -> Facts:
+    """Verify what was read already, from wherever. Raises as above."""
+    facts = establish(bundle, instance, digest, now)
     signer.check(facts)
     return facts
