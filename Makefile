@@ -5,11 +5,17 @@ PYTHON := .venv/bin/python
 ALIVE := setpriv --pdeathsig TERM
 # One seed for all workers, or what a test makes from a set has another name in each.
 PYTEST := $(ALIVE) env PYTHONHASHSEED=0 $(PYTHON) -m pytest -q
+# What reads bytes that others wrote, and how much of each property `make fuzz` tries.
+READERS := tests/trust/test_fuzz.py tests/trust/test_policy.py tests/trust/test_statement.py \
+	tests/trust/test_revocation.py tests/tlog
+CASES := 20000
 
 help:
 	@echo 'make demo         the main job, told as a story, on a Debian root on a loop device'
 	@echo 'make test         linters, types, unit, crash and Btrfs tests; under 9 minutes'
 	@echo 'make check        the linters and the types alone'
+	@echo 'make fuzz         20,000 edited or random inputs to each parser of the trust layer;'
+	@echo '                  CASES=N: that many'
 	@echo 'make machines     build images of Debian, and boot the trials that every CI run boots'
 	@echo 'make integration  everything on real filesystems, the slow tests too'
 	@echo 'make integration-zfs  the same on a real pool, in machines with ZFS'
@@ -29,6 +35,9 @@ demo: ready
 
 test: ready
 	@$(PYTEST) -n 2 --dist loadfile --durations 10 -m 'not slow and not machine' </dev/null
+
+fuzz: ready
+	@$(PYTEST) -n 2 -p tests.fuzzing --cases $(CASES) -m hypothesis $(READERS) </dev/null
 
 images: ready
 	@$(ALIVE) $(PYTHON) -m integration.vm.images
@@ -69,4 +78,4 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help ready demo test images images-zfs machines check integration integration-zfs bench parity claims deb ci clean
+.PHONY: help ready demo test fuzz images images-zfs machines check integration integration-zfs bench parity claims deb ci clean

@@ -18,6 +18,9 @@ from snaproot.errors import ConfigError
 
 Key = tuple[str, ...]
 
+_LONGEST = 200
+"""Characters of a value in a message."""
+
 Form = Callable[[str], str]
 """Says what a text should be, as the end of a sentence; empty if it is that."""
 
@@ -231,7 +234,9 @@ def shown(value: object) -> str:
         return "a table"
     if isinstance(value, list):
         return "a list"
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text if text.isprintable() else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def named(key: Key) -> str:

@@ -148,7 +148,7 @@ def _name(name: object) -> str:
     from cryptography import x509
 
     if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
-        return name.value
+        return _printable(name.value)
     if isinstance(name, x509.OtherName) and name.type_id.dotted_string == _OTHER_NAME:
         return _utf8(name.value)
     raise Distrusted(
@@ -214,7 +214,7 @@ def _utf8(der: bytes) -> str:
     from cryptography.hazmat import asn1
 
     try:
-        return asn1.decode_der(str, der)
+        return _printable(asn1.decode_der(str, der))
     except ValueError:
         raise Distrusted(
             "certificate.extension", "an extension of the certificate is malformed"
@@ -223,8 +223,17 @@ def _utf8(der: bytes) -> str:
 
 def _text(content: bytes) -> str:
     try:
-        return content.decode()
+        return _printable(content.decode())
     except UnicodeDecodeError:
         raise Distrusted(
             "certificate.extension", "an extension of the certificate is not UTF-8"
         ) from None
+
+
+def _printable(text: str) -> str:
+    """Let no name through that looks like another one, or writes to a terminal."""
+    if not text.isprintable():
+        raise Distrusted(
+            "certificate.extension", "an extension of the certificate has control characters"
+        )
+    return text

@@ -107,7 +107,7 @@ def _check_checkpoint(bundle: Bundle, log: LogKey) -> None:
             f"and the log says {signed.size}",
         )
     if not log.signs_for(signed.origin):
-        raise Distrusted("log.origin", f"{signed.origin} is not the log that {bundle.name} names")
+        raise Distrusted("log.origin", f"{signed.origin!r} is not the log that {bundle.name} names")
 
 
 def _signed(times: Times, keys: Keys) -> tuple[SignedTime, ...]:

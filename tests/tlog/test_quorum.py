@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from snaproot.tlog import note
 from snaproot.tlog.quorum import MOST, Cosigned, Evaluation, Group, Quorum, Witness
 from snaproot.trust.facts import Distrusted
+from tests.fuzzing import cases
 from tests.tlog import signers
 from tests.tlog.signers import NOON, ORIGIN, ROOT, SIZE, Signer, ecdsa, ed25519, head, signed
 
@@ -130,7 +131,7 @@ def test_those_suffice_among_whom_is_one_that_suffices(what: Quorum) -> None:
 
 
 @given(quorums(), st.sampled_from(SUBSETS))
-@settings(deadline=None, max_examples=50)
+@cases(50)
 def test_a_note_is_worth_its_cosignatures(what: Quorum, names: set[str]) -> None:
     found = evaluated(what, cosigned(*sorted(names)))
     assert {one.witness for one in found.counted} == names

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snaproot.errors import ConfigError, ExitCode
@@ -27,6 +27,7 @@ from snaproot.trust.policy import (
 from snaproot.trust.policyfile import parse
 from snaproot.trust.policylint import Weight, lint
 from snaproot.trust.statement import PROVENANCE, RELEASE
+from tests.fuzzing import cases
 
 HERE = Path("/etc/snaproot/trust/policy.toml")
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -336,6 +337,13 @@ def test_what_is_no_policy_at_all(content: bytes, says: str) -> None:
     assert says in str(refusal(content))
 
 
+@pytest.mark.parametrize("value", ["\u202e", "\x9b31m", "x" * 3000], ids=ascii)
+def test_a_mistake_is_shown_as_something_to_read(value: str) -> None:
+    said = str(refusal(f'{HEAD}require = "{value}"\n'.encode()))
+    assert said.isprintable()
+    assert len(said) < 400
+
+
 def test_more_authorities_than_anybody_writes_are_refused() -> None:
     text = "".join(authority(name=f"a{number}") for number in range(65))
     assert "has 65 tables" in str(refusal(f"{HEAD}{text}".encode()))
@@ -422,7 +430,7 @@ ODD = [
 ]
 
 
-@settings(deadline=None, max_examples=60)
+@cases(60)
 @given(st.data())
 def test_of_a_damaged_policy_only_our_error_leaves(data: st.DataObject) -> None:
     lines = list(LINES)
@@ -441,7 +449,7 @@ def test_of_a_damaged_policy_only_our_error_leaves(data: st.DataObject) -> None:
     read("".join(lines).encode())
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(
     st.binary(max_size=60)
     | st.text(max_size=60).map(lambda t: f"{HEAD}{t}".encode("utf-8", "replace"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snaproot.trust import rests
@@ -32,6 +32,7 @@ from snaproot.trust.revocationlist import (
     supersedes,
 )
 from snaproot.trust.statement import RELEASE, release
+from tests.fuzzing import cases
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ISSUED, EXPIRES = "2026-11-20T00:00:00Z", "2027-02-20T00:00:00Z"
@@ -423,7 +424,7 @@ odd: st.SearchStrategy[object]
 odd = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([{}])
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(st.data())
 def test_of_any_list_only_our_error_leaves(data: st.DataObject) -> None:
     one = {**data.draw(st.sampled_from([*HIT, SKIPPED]))}
@@ -433,13 +434,13 @@ def test_of_any_list_only_our_error_leaves(data: st.DataObject) -> None:
         read(mutated)
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(st.binary(max_size=80))
 def test_of_any_bytes_only_our_error_leaves(content: bytes) -> None:
     read(content)
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(st.data())
 def test_of_any_record_only_our_error_leaves(data: st.DataObject) -> None:
     plain = rests.as_dict(RESTS)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snaproot.trust import statement
@@ -22,6 +22,7 @@ from snaproot.trust.statement import (
     Release,
 )
 from snaproot.trust.versions import bad_version, order
+from tests.fuzzing import cases
 
 DIGEST = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -318,7 +319,7 @@ def test_what_is_no_version(text: str) -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-@settings(deadline=None, max_examples=50)
+@cases(50)
 def test_a_time_is_read_as_it_was_written(time: datetime) -> None:
     assert moment(written(time)) == time
 
@@ -334,7 +335,7 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(st.data())
 def test_of_any_payload_only_our_error_leaves(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([PROVENANCE, RELEASE]))
@@ -352,7 +353,7 @@ def test_of_any_payload_only_our_error_leaves(data: st.DataObject) -> None:
         read(mutated)
 
 
-@settings(deadline=None, max_examples=200)
+@cases(200)
 @given(st.binary(max_size=80))
 def test_of_any_bytes_only_our_error_leaves(content: bytes) -> None:
     read(content)

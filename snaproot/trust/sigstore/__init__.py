@@ -9,6 +9,8 @@ Sources: sigstore's client specification; protobuf-specs.
 """
 
 import logging
+import warnings
 
-# What the library would like to warn of is judged by us; without a handler it would be printed.
+# What the libraries would like to warn of is judged by us; otherwise it would be printed.
 logging.getLogger("sigstore").addHandler(logging.NullHandler())
+warnings.filterwarnings("ignore", module=r"(snaproot\.trust|sigstore|cryptography)(\.|$)")

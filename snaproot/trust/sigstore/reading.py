@@ -149,6 +149,8 @@ def _window(given: "TimeRange | None") -> Window:
     """Read a window; one without a beginning would hold before there was a key."""
     if given is None or given.start is None:
         raise ValueError("a key or an authority has no validFor, or one without a start")
+    if not all(time is None or time.tzinfo for time in (given.start, given.end)):
+        raise ValueError("a validFor does not say of which time zone it is")
     return Window(given.start, given.end)
 
 

@@ -21,7 +21,6 @@ READING: Mapping[str, str] = MappingProxyType(
         "expected exactly one log entry": "bundle.log-entries",
         "Expected log entry version": "bundle.entry-version",
         "entry must contain inclusion proof": "bundle.inclusion-proof",
-        "expected checkpoint": "bundle.inclusion-proof",
         "must contain an inclusion promise": "bundle.time",
         "Invalid Timestamp Response": "time.malformed",
     }
@@ -31,7 +30,6 @@ VERIFYING: Mapping[str, str] = MappingProxyType(
         "no Timestamp Authorities": "time.authority-unknown",
         "too many signed timestamp": "time.count",
         "duplicate timestamp": "time.duplicate",
-        "Invalid Timestamp Response": "time.malformed",
         "Integrated time only supported": "time.entry-version",
         "failed to build timestamp certificate chain": "certificate.chain",
         "failed to verify SCT": "sct.signature",
@@ -41,6 +39,8 @@ VERIFYING: Mapping[str, str] = MappingProxyType(
         "note must contain one blank line": "log.checkpoint",
         "malformed Note": "log.checkpoint",
         "malformed LogCheckpoint": "log.checkpoint",
+        "Incorrect padding": "log.checkpoint",
+        "Invalid base64-encoded string": "log.checkpoint",
         "checkpoint: invalid signature": "log.checkpoint-signature",
         "checkpoint: Signature not found": "log.checkpoint-signature",
         "SET: invalid inclusion promise": "log.promise",
@@ -100,8 +100,12 @@ def verifying(what: str) -> Iterator[None]:
 
 
 def said(error: Exception) -> str:
-    """Return what an error says, on one line that is not too long."""
+    """Return what an error says, on one line that is not too long.
+
+    Some repeat what the file says, and that is not to write to a terminal.
+    """
     words = " ".join(str(error).split())
+    words = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in words)
     return f"{words[:_LINE]}..." if len(words) > _LINE else words or type(error).__name__
 
 
