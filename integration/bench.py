@@ -17,6 +17,7 @@ from integration.bigroot import adopted, snaproot
 from integration.bootcosts import boot_side
 from integration.results import Section, ratio, seconds
 from integration.stopwatch import GB, Effort, silent, timed
+from integration.verification import verification
 from snaproot.run import run
 from snaproot.staging import Staging
 from snaproot.state import Judge, Kind, Result, Verdict
@@ -155,7 +156,8 @@ def _inside(root: Path) -> list[str]:
 
 
 SECTIONS: dict[str, Callable[[Effort], Section]] = {
-    section.__name__: section for section in (deployments, upgrade, listing, startup, boot_side)
+    section.__name__: section
+    for section in (deployments, upgrade, listing, startup, boot_side, verification)
 }
 
 
