@@ -17,7 +17,7 @@ from integration.bed import AREAS
 from integration.zfs import bed
 from integration.zfs.bed import ZfsBench
 from snaproot import areas
-from snaproot.environment import PackageChange, Standing
+from snaproot.environment import Installed, PackageChange, Standing
 from snaproot.errors import NeedsRecovery, Refused, SnaprootError
 from snaproot.filesystem import Change, PathChange
 from snaproot.filesystem.zfs import binding, commands, comparison, listing, trash
@@ -364,10 +364,13 @@ def opened(bench: ZfsBench, id: str) -> Iterator[Path]:
 class TestMetadata:
     def test_a_thousand_packages_fit(self, bench: ZfsBench) -> None:
         many = tuple(PackageChange(f"package-{n}", "1.0-1", "1.1-2~ä") for n in range(1000))
+        there = tuple(Installed(f"package-{n}", "1.1-2~a", f"{n:064x}") for n in range(3000))
         sealed = staged(bench)
-        bench.filesystem().describe(replace(sealed, packages=many, command="a\tb\n\\n — ü"))
+        full = replace(sealed, packages=many, installed=there, command="a\tb\n\\n — ü")
+        bench.filesystem().describe(full)
         again = found(bench.filesystem(), NEW)
         assert (again.packages, again.command) == (many, "a\tb\n\\n — ü")
+        assert again.installed == there
         root = bench.view.names.root(NEW)
         assert int(listing.local(root)[ENVIRONMENT].split()[1]) > 3
         bench.filesystem().describe(replace(sealed, pinned=True))

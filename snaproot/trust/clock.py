@@ -11,6 +11,9 @@ from snaproot.trust.facts import Unverifiable
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 """No machine can run this release before. Moved with each release."""
 
+LEEWAY = timedelta(days=1)
+"""How far behind a clock may fall: it is corrected, or was in local time for a while."""
+
 _LASTING = timedelta(days=20 * 365)
 """Nobody runs a release for longer; the keys that it could believe have expired by then."""
 

@@ -12,7 +12,7 @@ where that was cut. The caller holds snaproot's lock.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from snaproot.errors import ConfigError
@@ -31,9 +31,6 @@ from snaproot.trust.store import (
 )
 from snaproot.trust.store import POLICY as POLICY_FILE
 from snaproot.trust.tufclient import OLD_COPY, STILL, Client, SignedRoot, signed_root
-
-_LEEWAY = timedelta(days=1)
-"""How far behind a clock may fall: it is corrected, or was in local time for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def update(
     now = now or datetime.now(tz=UTC)
     store.prepare()
     before, notes = _before(store)
-    clock.check(now, store.floors().time - _LEEWAY)
+    clock.check(now, store.floors().time - clock.LEEWAY)
     notes += _lost(store)
     client = _verified(source, store, root, now)
     files = _files(client)

@@ -6,7 +6,7 @@ signed it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from snaproot.hashing import sha256
 from snaproot.trust import clock, evaluation, rests, revocation, revocationlist, selftest
@@ -17,9 +17,6 @@ from snaproot.trust.facts import Distrusted, Facts, Unverifiable
 from snaproot.trust.rests import Rests
 from snaproot.trust.sigstore import reading
 from snaproot.trust.sigstore.reading import Instance
-
-LEEWAY = timedelta(days=1)
-"""How far behind a clock may fall: it is corrected, or was in local time for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def check_standing(believed: Believed, now: datetime) -> bool:
 
     Raises Distrusted where it has expired, gone back or is revoked, Unverifiable for the clock.
     """
-    clock.check(now, believed.floors.time - LEEWAY)
+    clock.check(now, believed.floors.time - clock.LEEWAY)
     for refusal in evaluation.standing(believed.policy, now, believed.floors):
         raise Distrusted(
             refusal.reason, f"{refusal.message}; nothing is accepted", hint=refusal.hint

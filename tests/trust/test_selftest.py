@@ -67,7 +67,9 @@ def test_they_can_be_made_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "now", [clock.RELEASED, SIGNED, NOW, clock.RELEASED + timedelta(days=20 * 365)], ids=str
+    "now",
+    [clock.RELEASED, SIGNED, NOW, clock.RELEASED + timedelta(days=20 * 365)],
+    ids=["released", "signed", "now", "late"],
 )
 def test_they_are_good_at_any_time(now: datetime) -> None:
     assert SIGNED <= clock.RELEASED
