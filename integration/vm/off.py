@@ -113,7 +113,7 @@ def _configured(settings: str) -> tuple[str, ...]:
     if not settings:
         return ()
     script = (
-        'mount -t tmpfs none /run && mkdir /run/snaproot && printf %s "$1" '
+        'mount -t tmpfs -o mode=755 none /run && mkdir /run/snaproot && printf %s "$1" '
         '>/run/snaproot/snaproot.toml && shift && exec "$@"'
     )
     return ("unshare", "-m", "sh", "-e", "-c", script, "sh", settings)
