@@ -113,7 +113,7 @@ def bench(adopted: Bench) -> Bench:
     shutil.copytree(adopted.served.keys.parent / "pool", pool)
     adopted.served.sign()
     adopted.served.install(adopted.root)
-    for name in ("apt.conf.d/99test", "preferences.d/test"):
+    for name in ("apt.conf.d/99test", "preferences.d/test", "sources.list.d/test.list"):
         (adopted.root / "etc/apt" / name).unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         shutil.rmtree(adopted.cache)
@@ -177,6 +177,24 @@ def sources_elsewhere(bench: Bench) -> None:
     bench.set_up('Binary::apt-get::Dir::Etc::sourcelist "elsewhere";\n')
 
 
+def trusted_in_quotes(bench: Bench) -> None:
+    """apt undoes percent signs and quotes in the options of a source."""
+    bench.served.unsign()
+    listed = bench.root / "etc/apt/sources.list.d/demo.sources"
+    listed.write_text("")
+    text = "deb [%74rusted=yes] file:/srv/archive demo main\n"
+    (bench.root / "etc/apt/sources.list.d/test.list").write_text(text)
+
+
+def told_otherwise(bench: Bench) -> None:
+    """apt-config takes settings for itself, as every program of apt's does."""
+    trusted_by_the_source(bench)
+    bench.set_up(
+        'Binary::apt-config::Dir::Etc::SourceParts "/nonexistent";\n'
+        'Binary::apt-config::Dir::Etc::SourceList "/dev/null";\n'
+    )
+
+
 def a_package_beside_the_archives(bench: Bench) -> None:
     name = bench.package.name
     bench.set_up(f'APT::Sources::With {{ "/srv/archive/pool/{name}"; }};\n')
@@ -212,6 +230,8 @@ REFUSED: tuple[tuple[Spoil, str, str], ...] = (
     (longer_for_one_archive, OFF, 'Acquire::Min-ValidTime::Demo "99999999"'),
     (trusted_by_the_source, OFF, "trusted=yes, which switches signature checks off"),
     (unsigned_and_not_asked, "archive.untrusted", "is not signed"),
+    (trusted_in_quotes, OFF, r"\[%74rusted=yes\], which switches signature checks off"),
+    (told_otherwise, OFF, ""),
     (a_package_beside_the_archives, OFF, "APT::Sources::With:: "),
     (older, "package.downgrade", rf"older: {recipes.SCRIPT} 1\.3\S* → 0\.9; nothing was changed"),
 )

@@ -120,12 +120,12 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
 def _trust(system: System, seen: Overview) -> Iterator[Finding]:
     """Look at whom to believe, and at what is revoked of what is here."""
     from snaproot.system import now
-    from snaproot.trust import audit, believed, judging
+    from snaproot.trust import audit, believed, standing
     from snaproot.trust.policylint import Weight
 
     try:
         found = system.believed()
-        judging.check_standing(found, now())
+        standing.check(found, now())
     except SnaprootError as error:
         yield Finding(Level.BAD, "trust", str(error).removesuffix(UNCHANGED), error.hint)
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from snaproot.trust import clock, evaluation, revocation
+from snaproot.trust import revocation, standing
 from snaproot.trust.believed import Believed
 from snaproot.trust.facts import Distrusted
 from snaproot.trust.policy import Archives, Packages, Running
@@ -12,21 +12,12 @@ _SEEN = "snaproot trust show names the policy"
 
 
 def rules(believed: Believed, now: datetime) -> Packages:
-    """Read the rules of a policy that stands: it has not expired, gone back or been revoked.
+    """Read the rules of a policy that stands, as for any artifact.
 
     Raises Distrusted where it does not, Unverifiable for a clock that could not tell.
     """
-    policy = believed.policy
-    if policy.expires is not None:
-        clock.check(now)
-    for refusal in evaluation.standing(policy, now, believed.floors):
-        raise Distrusted(
-            refusal.reason, f"{refusal.message}; nothing was changed", hint=refusal.hint
-        )
-    if believed.revocations:
-        for revoked in revocation.check_configuration(believed.revocations, policy.digest, ""):
-            raise Distrusted(revoked.reason, f"{revoked.message}; nothing was changed")
-    return policy.packages
+    standing.check(believed, now)
+    return believed.policy.packages
 
 
 def check_archives(rules: Packages) -> None:

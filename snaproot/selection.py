@@ -177,6 +177,7 @@ def _what_runs(seen: Choices, booted: str) -> Chosen:
             "base; nothing was changed",
             hint="snaproot rollback ID, with an ID that snaproot list shows",
         )
+    _refuse_revoked(seen, booted)
     why = f"it is running and works, but the default is {default}"
     return Chosen(Step.PROMOTE_BOOTED, booted, why)
 

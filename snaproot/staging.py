@@ -76,6 +76,7 @@ class Staging:
 
         def build(workspace: Workspace, parent: str) -> Environment:
             outcome = manager.upgrade(self._writer(workspace), report)
+            permits.check_files(self.system.believed(), [one.digest for one in outcome.vouched])
             self._tell_kept_away(outcome.shimmed)
             report(Progress("proving and sealing the target"))
             made = self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)

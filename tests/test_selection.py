@@ -150,6 +150,13 @@ def test_what_is_staged_and_revoked_is_not_armed() -> None:
         for_activation(staged, "b4")
 
 
+def test_what_runs_and_is_revoked_does_not_become_the_base() -> None:
+    seen = replace(revoked("b1"), booted="b1")
+    for wanted in ("", "b1"):
+        with pytest.raises(Refused, match="b1 is not to be trusted any more"):
+            for_rollback(seen, wanted)
+
+
 def test_the_way_back_to_the_base_stays() -> None:
     """It is what the loader falls back to in any case."""
     assert steps(replace(pending(), revoked={"b3": "the signer is revoked"})) == [

@@ -232,7 +232,7 @@ def _delivered(system: "System", source: str, root: Path | None) -> "Delivery":
             hint='name it, or set [trust] source = "…" in /etc/snaproot/snaproot.toml',
         )
     given = None if root is None else content(root, LIMIT)
-    check = believed.validator(believed.readable(system.trust))
+    check = believed.validator(believed.readable(system.trust), now())
     done = delivery.update(fetching.source(place), system.trust, check, root=given, now=now())
     history.note(system.trust, system.believed(), now())
     return done

@@ -63,6 +63,8 @@ _DPKG = {
     Conffiles.NEW: ("--force-confnew",),
 }
 _UCF = {Conffiles.KEEP: "UCF_FORCE_CONFFOLD", Conffiles.NEW: "UCF_FORCE_CONFFNEW"}
+_NO_CACHE = "-oDir::Cache::archives=/tmp/none/"
+"""apt does not print what is in its cache already; all that will be installed is wanted."""
 _OLDER = """\
 while [ $# -gt 0 ]; do
     if ! dpkg --compare-versions "$3" ge "$2"; then echo "$1 $2 → $3"; fi
@@ -96,7 +98,7 @@ class Apt:
 
     def plan(self, sandbox: Sandbox) -> Plan:
         simulated = self._ask(sandbox, "--simulate", "dist-upgrade")
-        printed = self._ask(sandbox, "--print-uris", "dist-upgrade")
+        printed = self._ask(sandbox, _NO_CACHE, "--print-uris", "dist-upgrade")
         changes, archives = aptoutput.changes(simulated), aptoutput.archives(printed)
         self._refuse_older(sandbox, changes)
         cache = sandbox.caches.get(ARCHIVES)
@@ -173,16 +175,20 @@ class Apt:
                 report(Progress(step, fraction))
 
         done = sandbox.stream([*_WITH_STATUS, *argv], line, network=network, extra=extra)
-        self._check(argv, done.status, done.output)
+        self._check(argv, done.status, done.output, trusting=not network)
         report(Progress(step, 1.0))
         return done
 
-    def _check(self, argv: Sequence[str], status: int, output: str) -> None:
+    def _check(
+        self, argv: Sequence[str], status: int, output: str, *, trusting: bool = False
+    ) -> None:
         """Raise Distrusted for what is not trusted, CommandFailed for the rest.
 
-        Where all has to be signed, the status does not matter: apt calls much a mere warning.
+        Where all has to be signed, the status does not matter: apt calls much a mere warning. When
+        it applies what was verified already, maintainer scripts speak as well, of modules that are
+        not signed for one: what they say is no matter of archives (`trusting`).
         """
-        if status != 0 or not aptstrict.lenient(self.rules):
+        if status != 0 or not (trusting or aptstrict.lenient(self.rules)):
             for refused in _distrusted(output):
                 raise refused
         if status != 0:
@@ -201,7 +207,7 @@ class Apt:
 
     def _forget(self, sandbox: Sandbox) -> None:
         """Remove what upgrades before this one fetched, or the cache would grow for ever."""
-        printed = self._ask(sandbox, "--print-uris", "dist-upgrade")
+        printed = self._ask(sandbox, _NO_CACHE, "--print-uris", "dist-upgrade")
         needed = {archive.name for archive in aptoutput.archives(printed)}
         cache = sandbox.caches.get(ARCHIVES)
         for path in cache.rglob("*.deb") if cache else ():
@@ -211,8 +217,7 @@ class Apt:
     def _checked_archives(self, sandbox: Sandbox) -> Sequence[Archive]:
         """Compare what is in the cache with the signed indexes: apt itself looks at sizes alone."""
         cache = sandbox.caches.get(ARCHIVES)
-        empty = "-oDir::Cache::archives=/tmp/none/"
-        archives = aptoutput.archives(self._ask(sandbox, empty, "--print-uris", "dist-upgrade"))
+        archives = aptoutput.archives(self._ask(sandbox, _NO_CACHE, "--print-uris", "dist-upgrade"))
         for archive in archives:
             if cache and archive.fetched and not _has_digest(cache / archive.name, archive):
                 raise Distrusted(

@@ -19,6 +19,8 @@ _NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 _OPTION = re.compile(
     rf"\b({'|'.join((*UNSIGNED, *_UNDATED, *_STRETCHED))})[ \t]*[-+:=]+[ \t]*(\S+)", re.IGNORECASE
 )
+_QUOTED = re.compile(r"\[[^]\n]*[%\"][^]\n]*(?:\]|$)", re.MULTILINE)
+"""Options that apt would unquote, `%74rusted=yes` or `"trusted"=yes`; nobody writes them so."""
 _COMMENT = re.compile(r"^[ \t]*#.*\n|(\[[^]\n]*\])|#.*", re.MULTILINE)
 """A comment; inside [] a # is none."""
 _FOLD = re.compile(r"\n[ \t]+")
@@ -27,6 +29,7 @@ _SETTING = re.compile(r'^(\S+) "(.*)";$', re.MULTILINE)
 _OF_APT_GET = "binary::apt-get::"
 """What apt-get takes for its own: it reads this in place of the same name without it."""
 _NEVER = (
+    "binary::apt-config::",  # what shows us settings must have those that count
     *("acquire::gpgv::options", "acquire::max-futuretime::", "acquire::min-validtime::"),
     *("apt::key::gpgvcommand", "apt::sources::with", "dir::bin::apt-key"),
     *("dir::bin::methods::gpgv", "dir::bin::methods::sqv", f"{_OF_APT_GET}dir::"),
@@ -66,11 +69,10 @@ def lenient(rules: Packages) -> bool:
 
 def lax_sources(sources: str, rules: Packages) -> tuple[str, ...]:
     """Find what sources.list(5) switches off and the policy does not permit, in either format."""
-    options = _OPTION.findall(plain(sources))
-    found = ((name.lower(), value.rstrip("]")) for name, value in options)
-    return tuple(
-        dict.fromkeys(f"{name}={value}" for name, value in found if _is_lax(name, value, rules))
-    )
+    text = plain(sources)
+    found = ((name.lower(), value.rstrip("]")) for name, value in _OPTION.findall(text))
+    lax = [f"{name}={value}" for name, value in found if _is_lax(name, value, rules)]
+    return tuple(dict.fromkeys([*lax, *_QUOTED.findall(text)]))
 
 
 def lax_settings(dumped: str) -> tuple[str, ...]:

@@ -17,13 +17,15 @@ from snaproot.trust.policy import Archives, Packages
 from snaproot.wording import some
 
 _READ = """\
-apt-config dump
+ln -s "$(command -v apt-config)" /tmp/apt-get
+/tmp/apt-get dump
 echo
-eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+eval "$(/tmp/apt-get shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
 for file in "$list" "$parts"/*.list "$parts"/*.sources; do
     if [ -f "$file" ]; then cat "$file"; echo; fi
 done
 """
+"""By the name of apt-get, which is what apt-config takes its own settings by."""
 _VERIFY = """\
 release=$1 signature=$2; shift 2
 for part; do printf %s "$part"; done | base64 -d >/tmp/keys.gpg
@@ -70,7 +72,7 @@ def check_configuration(found: Configuration, rules: Packages) -> None:
     """Raise Distrusted for what switches a check off that the policy does not let go."""
     lax = aptstrict.lax_sources(found.sources, rules)
     if lax:
-        signatures = any(one.startswith(aptstrict.UNSIGNED) for one in lax)
+        signatures = any(one.startswith((*aptstrict.UNSIGNED, "[")) for one in lax)
         raise Distrusted(
             "archive.checks-off",
             f"a package source has {', '.join(lax)}, which switches "
@@ -87,7 +89,17 @@ def check_configuration(found: Configuration, rules: Packages) -> None:
 
 
 def check_archives(sandbox: Sandbox, found: Configuration, rules: Packages) -> None:
-    """Raise Distrusted where apt has an index of an archive that the policy does not pin."""
+    """Raise Distrusted where apt has an index of an archive that the policy does not let in.
+
+    Whatever options a source had: an archive without a signature is not verified.
+    """
+    for archive in aptarchives.listed(aptlists.names(sandbox)):
+        if not (archive.signature or aptstrict.lenient(rules)):
+            raise Distrusted(
+                "archive.untrusted",
+                f"{archive.name} is not signed; nothing of it was used",
+                hint="an archive has an InRelease, or a Release.gpg beside its Release",
+            )
     if rules.archives is not Archives.PINNED:
         return
     keys = aptarchives.chunks(_keys(sandbox, found.sources))

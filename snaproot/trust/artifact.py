@@ -55,7 +55,8 @@ def beside(named: str) -> list[Path]:
 def content(path: Path, most: int) -> bytes:
     """Read a small file; one byte more than `most` where it is larger. Raises Unverifiable."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            _regular(path, file.fileno())
             return file.read(most + 1)
     except OSError as error:
         raise Unverifiable(
@@ -77,7 +78,7 @@ def _of_file(path: Path, report: Callable[[float], None]) -> str:
     Unbuffered, into one piece of memory: as fast as openssl(1), whatever the size.
     """
     hashed, piece, read = sha256(), memoryview(bytearray(_CHUNK)), 0
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=_at_once) as file:
         size = _regular(path, file.fileno())
         while length := file.readinto(piece):
             hashed.update(piece[:length])
@@ -88,6 +89,11 @@ def _of_file(path: Path, report: Callable[[float], None]) -> str:
             "artifact.changed", f"{path} changed its length while it was read; nothing was verified"
         )
     return hashed.hexdigest()
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever might write to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _regular(path: Path, descriptor: int) -> int:

@@ -57,6 +57,8 @@ def _table(one: object) -> Mapping[str, object]:
 
 
 def _examined(revocations: Revocations, environment: Environment) -> Affected:
+    if environment.damage:
+        return Affected(environment.id, (), f"its metadata cannot be read: {environment.damage}")
     packages = (Rests(one.digest) for one in environment.installed if one.digest)
     try:
         hits = _hits(revocations, (*rested(environment), *packages))

@@ -12,12 +12,13 @@ from pathlib import Path, PurePath
 
 from snaproot.errors import ConfigError
 from snaproot.hashing import sha256
-from snaproot.trust import floors, modes, policyfile, policylint, revocationlist
+from snaproot.trust import evaluation, floors, modes, policyfile, policylint, revocationlist
 from snaproot.trust.facts import Distrusted, Unverifiable
 from snaproot.trust.floors import Floors
 from snaproot.trust.policy import SHIPPED, Policy
 from snaproot.trust.policylint import Remark
 from snaproot.trust.revocationlist import Revocations
+from snaproot.trust.sigstore import reading
 from snaproot.trust.store import POLICY, REVOCATIONS, TRUSTED_ROOT, Check, Configuration, Store
 
 DIRECTORIES = (
@@ -82,14 +83,19 @@ def readable(store: Store) -> Believed | None:
         return None
 
 
-def validator(before: Believed | None) -> Check:
+def validator(before: Believed | None, now: datetime) -> Check:
     """Make what looks at a delivery before it takes the place of what is believed.
 
-    A list of revocations only grows; `before` is none where there is nothing readable.
+    What could judge nothing is not taken, and a list of revocations only grows; `before` is none
+    where there is nothing readable.
     """
 
     def check(files: Mapping[str, bytes]) -> Mapping[str, int]:
         found = _taken("the delivery", files, Floors(), delivered=True)
+        for refusal in evaluation.standing(found.policy, now, Floors()):
+            raise Distrusted(refusal.reason, f"{refusal.message}; it was not taken")
+        if found.trusted_root is not None:
+            reading.instance(found.trusted_root, TRUSTED_ROOT)
         if before and before.revocations and found.revocations:
             revocationlist.require_successor(before.revocations, found.revocations)
         listed = found.revocations.version if found.revocations else 0

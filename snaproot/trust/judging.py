@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from snaproot.hashing import sha256
-from snaproot.trust import clock, evaluation, rests, revocation, revocationlist, selftest
+from snaproot.trust import evaluation, rests, revocation, selftest, standing
 from snaproot.trust.believed import Believed
 from snaproot.trust.establishing import establish
 from snaproot.trust.evaluation import Decision, Refusal
 from snaproot.trust.facts import Distrusted, Facts, Unverifiable
 from snaproot.trust.rests import Rests
+from snaproot.trust.revocationlist import Kind
 from snaproot.trust.sigstore import reading
 from snaproot.trust.sigstore.reading import Instance
 
@@ -46,7 +47,7 @@ def judge(believed: Believed, digest: str, bundles: Sequence[Given], now: dateti
     Raises Distrusted where the artifact is revoked, or what would judge it; Unverifiable where
     there is nothing to verify with. What the policy refuses is in the decision.
     """
-    graceful = check_standing(believed, now)
+    graceful = standing.check(believed, now)
     if believed.revocations:
         for revoked in revocation.check_digest(believed.revocations, digest):
             raise revoked.error()
@@ -54,28 +55,10 @@ def judge(believed: Believed, digest: str, bundles: Sequence[Given], now: dateti
     facts = tuple(one for one in found if isinstance(one, Facts))
     refused = tuple(one for one in found if isinstance(one, Refusal))
     decision = evaluation.evaluate(believed.policy, facts, now, believed.floors)
+    _check_release(believed, digest, decision)
     first = (*decision.refusals, *refused) if facts else (*refused, *decision.refusals)
     decision = replace(decision, refusals=first)
     return Judgement(decision, facts, graceful, _rests(believed, decision))
-
-
-def check_standing(believed: Believed, now: datetime) -> bool:
-    """Look at the configuration itself, and tell whether its revocations serve in grace only.
-
-    Raises Distrusted where it has expired, gone back or is revoked, Unverifiable for the clock.
-    """
-    clock.check(now, believed.floors.time - clock.LEEWAY)
-    for refusal in evaluation.standing(believed.policy, now, believed.floors):
-        raise Distrusted(
-            refusal.reason, f"{refusal.message}; nothing is accepted", hint=refusal.hint
-        )
-    if believed.revocations is None:
-        return False
-    named = believed.policy.digest, _digest(believed.trusted_root)
-    for revoked in revocation.check_configuration(believed.revocations, *named):
-        raise Distrusted(revoked.reason, f"{revoked.message}; nothing is accepted")
-    rules = believed.policy.revocations
-    return revocationlist.require_current(believed.revocations, rules, believed.floors, now)
 
 
 def _established(
@@ -105,15 +88,23 @@ def _of_bundle(given: Given, instance: Instance, digest: str, now: datetime) -> 
 
 
 def _standing(believed: Believed, facts: Facts) -> Facts | Refusal:
-    """Let a bundle count for nothing if anything of it is revoked.
+    """Let a bundle count for nothing if what verified it is revoked.
 
-    Raises Distrusted where the artifact itself is: whoever else signed it.
+    Which version it says that this is counts where who says so does: see `_check_release`.
     """
     hits = revocation.check(believed.revocations, facts) if believed.revocations else []
-    for revoked in hits:
-        if revoked.whole:
-            raise revoked.error()
+    hits = [one for one in hits if one.entry.kind is not Kind.VERSION]
     return Refusal(hits[0].reason, hits[0].message) if hits else facts
+
+
+def _check_release(believed: Believed, digest: str, decision: Decision) -> None:
+    """Raise Distrusted where somebody who is believed says that it is a revoked version."""
+    said = decision.release
+    if said is None or believed.revocations is None:
+        return
+    released = Rests(digest, product=said.name, version=said.version)
+    for revoked in revocation.check_installed(believed.revocations, released):
+        raise revoked.error()
 
 
 def _rests(believed: Believed, decision: Decision) -> Rests | None:

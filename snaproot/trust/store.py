@@ -43,7 +43,7 @@ _CONFIGURATION = "configuration.json"
 _PIN = "pin.json"
 _FLOORS = "floors.json"
 _READ = 6 * len(FILES) * LIMIT + LIMIT  # JSON writes a byte as six, at worst
-_AGAIN = "deliver it again: snaproot trust update"
+_AGAIN = "have it delivered: snaproot trust update"
 
 _Read = TypeVar("_Read")
 
@@ -144,7 +144,10 @@ class Store:
         Raises Unverifiable where they are missing beside a pin, or damaged; Distrusted.
         """
         still = "no rollback would be noticed, so nothing is trusted"
-        hint = f"if nobody meddled, remove {self.directory} and pin the root again"
+        hint = (
+            f"if nobody meddled, remove {_PIN}, {_CONFIGURATION} and {_FLOORS} in "
+            f"{self.directory}, and pin the root again"
+        )
         found = self._parsed(_FLOORS, floors.parse, still, hint)
         beside = (_PIN, _CONFIGURATION)
         if found is None and any(self._bytes(name) is not None for name in beside):

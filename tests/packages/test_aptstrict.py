@@ -62,6 +62,15 @@ def test_a_warning_of_apts_counts_where_all_has_to_be_signed(
     assert aptstrict.lenient(rules) is lenient
 
 
+@pytest.mark.parametrize(
+    "options", ["[%74rusted=yes]", '["trusted"=yes]', '[trus"ted=y"es]', "[arch=amd64 %74rusted=1"]
+)
+def test_options_that_apt_would_unquote_are_none_that_anybody_means(options: str) -> None:
+    (found,) = aptstrict.lax_sources(f"deb {options} http://x y z\n"[:-1], STRICT)[:1]
+    assert found.startswith(options[:8])
+    assert aptstrict.lax_sources('# deb [%74rusted=yes] x\nDescription: 100 % "x"\n', ALL) == ()
+
+
 def test_sources_that_switch_checks_off_are_found_in_both_formats() -> None:
     lax = "deb [arch=amd64 trusted=yes] http://x y z\nTypes: deb\nAllow-Insecure: yes\n"
     fine = "deb [trusted=no] http://x y z\n# deb [trusted=yes] http://x\nTrusted: no\n"

@@ -83,3 +83,8 @@ def test_what_cannot_be_read_is_told_and_not_passed_over() -> None:
     (only,) = audit(listed(), [Environment(id="b1", extra={KEY: [{"format": 1}]})])
     assert only.unreadable
     assert only.why == only.unreadable
+
+
+def test_whose_metadata_is_damaged_may_rest_on_anything() -> None:
+    (only,) = audit(listed(), [Environment(id="b1", damage="it is torn")])
+    assert "it is torn" in only.why

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path, PurePath
 
@@ -15,6 +16,7 @@ from snaproot.trust.revocationlist import parse
 from snaproot.trust.store import Configuration, Store, delivered
 from tests.trust.test_store import PIN, configuration
 
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 ROOT = b'{"a": "root"}'
 OTHER = "schema = 1\nversion = 2\n"
 
@@ -135,7 +137,7 @@ def test_a_damaged_delivery_is_nobody_elses_turn(load: Mapping[str, Path], store
 def test_a_delivery_is_looked_at_before_it_is_taken() -> None:
     policy = policyfile.parse(EXPIRING.encode(), PurePath("policy.toml"))
     before = Believed("delivered", policy, None, parse(listed(4, "a", "b")))
-    check = believed.validator(before)
+    check = believed.validator(before, NOW)
     good = {"policy.toml": EXPIRING.encode(), "revocations.json": listed(5, "a", "b", "c")}
     assert check(good) == {"policy": 2, "revocations": 5}
     for bad, reason in (
@@ -148,3 +150,8 @@ def test_a_delivery_is_looked_at_before_it_is_taken() -> None:
         assert told.value.reason == reason
     with pytest.raises(ConfigError, match="expires is missing"):
         check({**good, "policy.toml": OTHER.encode()})
+    over = EXPIRING.replace("2030", "2026").encode()
+    with pytest.raises(Distrusted, match="the policy expired"):
+        check({**good, "policy.toml": over})
+    with pytest.raises(Unverifiable, match="is no trusted root"):
+        check({**good, "trusted_root.json": b'{"mediaType": "none"}'})

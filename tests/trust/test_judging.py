@@ -17,7 +17,17 @@ from snaproot.trust.floors import Floors
 from snaproot.trust.judging import Given, Judgement, judge
 from snaproot.trust.revocationlist import Revocations
 from snaproot.trust.revocationlist import parse as listed
-from tests.trust.private import ARTIFACT, ISSUER, Identity, Instance, Leaf, create, email
+from snaproot.trust.statement import RELEASE, STATEMENT
+from tests.trust.private import (
+    ARTIFACT,
+    ISSUER,
+    Envelope,
+    Identity,
+    Instance,
+    Leaf,
+    create,
+    email,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DIGEST = sha256(ARTIFACT).hexdigest()
@@ -218,3 +228,40 @@ def test_without_a_trusted_root_there_is_no_answer(world: World) -> None:
     with pytest.raises(Unverifiable) as told:
         judge(Believed("here", held.policy), DIGEST, world.by(*SIGNERS), NOW)
     assert told.value.reason == "root.missing"
+
+
+RELEASED = POLICY.replace('require = "most"', 'require = "one"').replace(
+    "[authority.one]", f'[authority.one]\npredicate_type = "{RELEASE}"'
+)
+
+
+def released(world: World, who: str, version: str) -> Given:
+    """Have somebody say which version the artifact is."""
+    said = {
+        "_type": STATEMENT,
+        "predicateType": RELEASE,
+        "subject": [{"name": "image", "digest": {"sha256": DIGEST}}],
+        "predicate": {
+            "name": "image",
+            "version": version,
+            "rollback_index": 1,
+            "payload": {},
+            "issued": f"{NOW - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        },
+    }
+    envelope = Envelope(json.dumps(said).encode())
+    bundle = world.it.sign(envelope, who=Leaf(Identity((email(who),))))
+    return Given(f"{who}.json", json.dumps(bundle).encode())
+
+
+def test_a_revoked_version_is_what_somebody_believed_says_and_nobody_else(world: World) -> None:
+    world.policy = RELEASED
+    world.revoke("version", "image<=1.2")
+    held = world.believed()
+    good = released(world, SIGNERS[0], "1.3")
+    stranger = released(world, "somebody@example.org", "1.0")
+    judged = judge(held, DIGEST, [stranger, good], NOW)
+    assert judged.decision.accepted
+    with pytest.raises(Distrusted) as told:
+        judge(held, DIGEST, [released(world, SIGNERS[0], "1.2")], NOW)
+    assert told.value.reason == "revoked.version"

@@ -324,6 +324,18 @@ class TestArtifact:
         words = private.case(create()).words(tmp_path)
         assert told([*words[:2], str(tmp_path), *words[3:]], capsys)[0] == 1
 
+    @pytest.mark.parametrize("which", ["artifact", "bundle", "trusted_root"])
+    def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
+        self, which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        case = private.case(create())
+        words, path = case.words(tmp_path), getattr(case.write(tmp_path), which)
+        path.unlink()
+        os.mkfifo(path)
+        status, said = told(words, capsys)
+        assert status == 1
+        assert "is no file" in str(said["error"])
+
 
 _WATCHED = """\
 import json, sys
