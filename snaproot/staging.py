@@ -72,9 +72,9 @@ class Staging:
     def upgrade(self, report: Report) -> Build:
         """Apply the upgrade from the cache, without network."""
         manager = self._bound()
-        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
+            self._write_down()
             outcome = manager.upgrade(self._writer(workspace), report)
             permits.check_files(self.system.believed(), [one.digest for one in outcome.vouched])
             self._tell_kept_away(outcome.shimmed)
@@ -90,9 +90,9 @@ class Staging:
         Raises Refused at once where the policy does not let it.
         """
         permits.check_command("run", self._rules().run, network=network)
-        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
+            self._write_down()
             done = self._writer(workspace).stream(argv, line, network=network)
             _check(argv, done.status, done.output)
             self._tell_kept_away(done.shimmed)
@@ -108,9 +108,9 @@ class Staging:
         Raises Refused at once where the policy does not let it.
         """
         permits.check_command("shell", self._rules().shell, network=network)
-        self._write_down()
 
         def build(workspace: Workspace, parent: str) -> Environment:
+            self._write_down()
             status = self._writer(workspace).interactive(argv, network=network)
             _check(argv, status, "")
             made = self._finished(workspace, parent, Kind.SHELL, "shell", ())

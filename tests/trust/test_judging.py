@@ -45,6 +45,11 @@ of = ["one", "two", "three"]
 )
 
 
+def now() -> datetime:
+    """Say what time it is: when this was imported is too long ago for what is signed by then."""
+    return datetime.now(UTC)
+
+
 @dataclass
 class World:
     """An instance, what it signed, and what is believed of it."""
@@ -80,7 +85,7 @@ class World:
 
     def judge(self, *signers: str) -> Judgement:
         digest = sha256(self.artifact).hexdigest()
-        return judge(self.believed(), digest, self.by(*signers), NOW)
+        return judge(self.believed(), digest, self.by(*signers), now())
 
     def revoke(self, kind: str, value: str, **more: str) -> None:
         self.entries = [{"kind": kind, "value": value, **more}]
@@ -114,7 +119,7 @@ def test_too_few_are_not(world: World) -> None:
 
 def test_nobody_is_accepted_by_what_is_shipped() -> None:
     shipped = believed.load(None, directories=())
-    assert refused(judge(shipped, DIGEST, World().by(*SIGNERS), NOW)) == "policy.none"
+    assert refused(judge(shipped, DIGEST, World().by(*SIGNERS), now())) == "policy.none"
 
 
 def test_what_is_unsigned_says_so(world: World) -> None:
@@ -123,13 +128,13 @@ def test_what_is_unsigned_says_so(world: World) -> None:
 
 def test_a_bundle_that_cannot_be_believed_tells_why(world: World) -> None:
     other = World(it=world.it.foreign())
-    judged = judge(world.believed(), DIGEST, other.by(*SIGNERS), NOW)
+    judged = judge(world.believed(), DIGEST, other.by(*SIGNERS), now())
     assert refused(judged) == "time.unverified"
 
 
 def test_one_bad_bundle_does_not_spoil_the_others(world: World) -> None:
     bundles = [Given("junk.json", b"{"), *world.by(*SIGNERS[:2])]
-    assert judge(world.believed(), DIGEST, bundles, NOW).decision.accepted
+    assert judge(world.believed(), DIGEST, bundles, now()).decision.accepted
 
 
 def log_key(world: World) -> str:
@@ -210,7 +215,7 @@ def test_what_was_seen_before_is_a_floor(name: str, world: World) -> None:
         held.origin, held.policy, held.trusted_root, held.revocations, Floors({name: 9})
     )
     with pytest.raises(Distrusted) as told:
-        judge(older, DIGEST, world.by(*SIGNERS), NOW)
+        judge(older, DIGEST, world.by(*SIGNERS), now())
     assert told.value.reason.endswith(".rollback")
 
 
@@ -219,14 +224,14 @@ def test_a_clock_before_the_last_delivery_has_no_answer(world: World) -> None:
     later = Floors({"time": int((NOW + timedelta(days=9)).timestamp())})
     ahead = Believed(held.origin, held.policy, held.trusted_root, None, later)
     with pytest.raises(Unverifiable) as told:
-        judge(ahead, DIGEST, world.by(*SIGNERS), NOW)
+        judge(ahead, DIGEST, world.by(*SIGNERS), now())
     assert told.value.reason == "clock.early"
 
 
 def test_without_a_trusted_root_there_is_no_answer(world: World) -> None:
     held = world.believed()
     with pytest.raises(Unverifiable) as told:
-        judge(Believed("here", held.policy), DIGEST, world.by(*SIGNERS), NOW)
+        judge(Believed("here", held.policy), DIGEST, world.by(*SIGNERS), now())
     assert told.value.reason == "root.missing"
 
 
@@ -260,8 +265,8 @@ def test_a_revoked_version_is_what_somebody_believed_says_and_nobody_else(world:
     held = world.believed()
     good = released(world, SIGNERS[0], "1.3")
     stranger = released(world, "somebody@example.org", "1.0")
-    judged = judge(held, DIGEST, [stranger, good], NOW)
+    judged = judge(held, DIGEST, [stranger, good], now())
     assert judged.decision.accepted
     with pytest.raises(Distrusted) as told:
-        judge(held, DIGEST, [released(world, SIGNERS[0], "1.2")], NOW)
+        judge(held, DIGEST, [released(world, SIGNERS[0], "1.2")], now())
     assert told.value.reason == "revoked.version"

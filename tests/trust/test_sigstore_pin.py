@@ -30,7 +30,6 @@ from tests.trust import private
 from tests.trust.private import FAULTS, Case, Make, create, edits
 
 REPOSITORY = Path(__file__).parents[2]
-NOW = datetime.now(UTC)
 
 
 def test_the_release_is_pinned_and_is_the_installed_one() -> None:
@@ -138,7 +137,7 @@ def refusal(case: Case) -> tuple[str, str]:
         instance = reading.instance(case.trusted_root, "root")
         bundle = reading.bundle(case.bundle, "bundle")
         step = "verifying"
-        establish(bundle, instance, case.digest.removeprefix("sha256:"), NOW)
+        establish(bundle, instance, case.digest.removeprefix("sha256:"), datetime.now(UTC))
     except (Distrusted, Unverifiable) as error:
         return step, str(error.__cause__ or "")
     return step, ""
