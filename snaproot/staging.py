@@ -23,7 +23,7 @@ from snaproot.state import Kind
 from snaproot.system import System, now
 from snaproot.transaction import Build
 from snaproot.trust import audit, history
-from snaproot.trust.policy import Packages
+from snaproot.trust.believed import Believed
 
 _MIB = 1 << 20
 _NO_SUCH = "bwrap: execvp"
@@ -44,12 +44,13 @@ class Staging:
 
         Raises NothingToDo if nothing, Refused where the policy does not let it.
         """
-        manager, reader = self._bound(), self._reader()
+        believed = self.system.believed()
+        manager, reader = self._bound(believed), self._reader()
         manager.refresh(reader, report)
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
-        permits.check_files(self.system.believed(), plan.digests)
+        permits.check_files(believed, plan.digests)
         self._refuse_reverted(self.content(plan))
         return plan
 
@@ -67,16 +68,17 @@ class Staging:
 
     def download(self, report: Report) -> None:
         """Fetch what the plan needs, before any target exists."""
-        self._bound().download(self._reader(), report)
+        self._bound(self.system.believed()).download(self._reader(), report)
 
     def upgrade(self, report: Report) -> Build:
         """Apply the upgrade from the cache, without network."""
-        manager = self._bound()
+        believed = self.system.believed()
+        manager = self._bound(believed)
 
         def build(workspace: Workspace, parent: str) -> Environment:
-            self._write_down()
+            self._write_down(believed)
             outcome = manager.upgrade(self._writer(workspace), report)
-            permits.check_files(self.system.believed(), [one.digest for one in outcome.vouched])
+            permits.check_files(believed, [one.digest for one in outcome.vouched])
             self._tell_kept_away(outcome.shimmed)
             report(Progress("proving and sealing the target"))
             made = self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
@@ -89,10 +91,11 @@ class Staging:
 
         Raises Refused at once where the policy does not let it.
         """
-        permits.check_command("run", self._rules().run, network=network)
+        believed = self.system.believed()
+        permits.check_command("run", permits.rules(believed, now()).run, network=network)
 
         def build(workspace: Workspace, parent: str) -> Environment:
-            self._write_down()
+            self._write_down(believed)
             done = self._writer(workspace).stream(argv, line, network=network)
             _check(argv, done.status, done.output)
             self._tell_kept_away(done.shimmed)
@@ -107,10 +110,11 @@ class Staging:
 
         Raises Refused at once where the policy does not let it.
         """
-        permits.check_command("shell", self._rules().shell, network=network)
+        believed = self.system.believed()
+        permits.check_command("shell", permits.rules(believed, now()).shell, network=network)
 
         def build(workspace: Workspace, parent: str) -> Environment:
-            self._write_down()
+            self._write_down(believed)
             status = self._writer(workspace).interactive(argv, network=network)
             _check(argv, status, "")
             made = self._finished(workspace, parent, Kind.SHELL, "shell", ())
@@ -200,19 +204,16 @@ class Staging:
         """Find what can read the packages of a root, whatever the policy says."""
         return self.system.packages(self.system.filesystem.place(self._parent()).root)
 
-    def _bound(self) -> PackageManager:
+    def _bound(self, believed: Believed) -> PackageManager:
         """Find the package manager, bound to the policy. Raises Distrusted where none may work."""
-        rules = self._rules()
+        rules = permits.rules(believed, now())
         permits.check_archives(rules)
         root = self.system.filesystem.place(self._parent()).root
         return detect(root, self.system.config.packages, rules)
 
-    def _rules(self) -> Packages:
-        return permits.rules(self.system.believed(), now())
-
-    def _write_down(self) -> None:
-        """Keep which policy a target is built by, before it is."""
-        history.note(self.system.trust, self.system.believed(), now())
+    def _write_down(self, believed: Believed) -> None:
+        """Keep which policy a target is built by, before it is; the very one that was asked."""
+        history.note(self.system.trust, believed, now())
 
     def _reader(self) -> Sandbox:
         place = self.system.filesystem.place(self._parent())

@@ -138,6 +138,13 @@ def test_starting_up_imports_no_heavy_library() -> None:
     assert not found
 
 
+def test_opening_a_system_loads_nothing_of_trust() -> None:
+    """Every verb pays for what that loads, and so does every boot."""
+    loaded = at_start("snaproot.system")
+    assert "packages/__init__.py" in loaded
+    assert not [module for module in loaded if module.startswith(("trust/", "tlog/"))]
+
+
 def at_start(name: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
     """Follow imports at module level, packages included, from one module on."""
     for module in _files(name):

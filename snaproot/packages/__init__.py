@@ -3,17 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from snaproot.config import Manager, PackageSettings
 from snaproot.environment import Installed, PackageChange
 from snaproot.errors import Refused
 from snaproot.inside import Inside
 from snaproot.sandbox import Sandbox
-from snaproot.trust.policy import Archives, Packages
 
-VERIFIED = Packages(archives=Archives.VERIFIED)
-"""What holds where nobody said anything: what the package manager itself verifies."""
+if TYPE_CHECKING:
+    from snaproot.trust.policy import Packages
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,12 @@ class PackageManager(Protocol):
 _APT = ("usr/bin/apt-get", "usr/lib/sysimage/dpkg/status", "var/lib/dpkg/status")
 
 
-def detect(root: Path, settings: PackageSettings, rules: Packages = VERIFIED) -> PackageManager:
+def detect(
+    root: Path, settings: PackageSettings, rules: "Packages | None" = None
+) -> PackageManager:
     """Find the package manager of a root, and bind it to rules of the policy.
 
-    Raises Refused where there is none that we know.
+    Without any it uses what it verifies itself. Raises Refused where there is none that we know.
     """
     match settings.manager:
         case Manager.AUTO if not any(Inside(root).holds(name) for name in _APT):
@@ -106,6 +107,6 @@ def detect(root: Path, settings: PackageSettings, rules: Packages = VERIFIED) ->
                 hint="only apt is supported so far",
             )
         case Manager.AUTO | Manager.APT:
-            from snaproot.packages.apt import Apt
+            from snaproot.packages.apt import VERIFIED, Apt
 
-            return Apt(settings.conffiles, rules)
+            return Apt(settings.conffiles, rules or VERIFIED)

@@ -16,7 +16,6 @@ from snaproot.errors import CommandFailed, SnaprootError
 from snaproot.hashing import file_sha256
 from snaproot.inside import Inside
 from snaproot.packages import (
-    VERIFIED,
     Outcome,
     Plan,
     Progress,
@@ -31,9 +30,11 @@ from snaproot.packages.aptoutput import Archive
 from snaproot.run import Completed
 from snaproot.sandbox import Sandbox
 from snaproot.trust.facts import Distrusted
-from snaproot.trust.policy import Leave, Packages
+from snaproot.trust.policy import Archives, Leave, Packages
 from snaproot.wording import some
 
+VERIFIED = Packages(archives=Archives.VERIFIED)
+"""What holds where nobody said anything: what apt itself verifies."""
 ARCHIVES = "/var/cache/apt/archives"
 _STATUS = ("usr/lib/sysimage/dpkg/status", "var/lib/dpkg/status")
 

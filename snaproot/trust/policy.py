@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from snaproot.tlog.quorum import Quorum
-from snaproot.trust.patterns import Pattern
+if TYPE_CHECKING:
+    from snaproot.tlog.quorum import Quorum
+    from snaproot.trust.patterns import Pattern
 
 SCHEMA = 1
 
@@ -73,7 +75,7 @@ class Authority:
 
     name: str
     issuer: str
-    identity: Pattern
+    identity: "Pattern"
     claims: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     predicate_type: str = ""
     builder_id: str = ""
@@ -157,7 +159,7 @@ class Policy:
     minimum_version: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     authorities: Mapping[str, Authority] = field(default_factory=lambda: MappingProxyType({}))
     groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
-    quorum: Quorum | None = None
+    quorum: "Quorum | None" = None
     packages: Packages = field(default_factory=Packages)
 
     @property
