@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snaproot.cli.app import Call, DryRun, verb
-from snaproot.errors import UsageError
+from snaproot.errors import NothingToDo, UsageError
 from snaproot.output import Output, size
 
 if TYPE_CHECKING:
@@ -54,10 +54,14 @@ def init(
     """
     _check_words(call, boot, writable=writable)
     root = None if trust_root is None else _read_root(trust_root)
-    if call.sysroot is None:
-        _adopt_running(call, writable=writable, dry_run=dry_run)
-    else:
-        _adopt_elsewhere(call, call.sysroot, boot, dry_run=dry_run)
+    try:
+        if call.sysroot is None:
+            _adopt_running(call, writable=writable, dry_run=dry_run)
+        else:
+            _adopt_elsewhere(call, call.sysroot, boot, dry_run=dry_run)
+    except NothingToDo:
+        if root is None or dry_run:  # a cut may have come between adopting and pinning
+            raise
     if root is not None and not dry_run:
         _pin(call, root)
 

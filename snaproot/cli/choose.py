@@ -130,7 +130,7 @@ def _revoked(system: "System", environments: "Sequence[Environment]") -> "Mappin
     """Say why by the ids of those that are revoked.
 
     The way back does not end at a configuration that cannot be read: that is said, and whoever goes
-    back knows what they do.
+    back knows what they do. Nor at damaged metadata, of which nobody knows what they named.
     """
     from snaproot.trust.audit import audit
 
@@ -139,8 +139,8 @@ def _revoked(system: "System", environments: "Sequence[Environment]") -> "Mappin
     except SnaprootError as error:
         system.announce(f"nobody can tell what has been revoked: {error}")
         return {}
-    listed = believed.revocations
-    return {one.id: one.why for one in audit(listed, environments)} if listed else {}
+    listed, known = believed.revocations, [one for one in environments if not one.damage]
+    return {one.id: one.why for one in audit(listed, known)} if listed else {}
 
 
 def _carry_out(
