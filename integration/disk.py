@@ -5,6 +5,7 @@ Image names carry a mark, so that what a killed run left is found by it and noth
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from snaproot.errors import CommandFailed
 from snaproot.run import run
 
 MARK = "snaproot-test-"
+_PATIENCE = 10.0  # seconds
 
 
 @contextmanager
@@ -48,6 +50,23 @@ def attached(image: Path, size: str) -> Iterator[str]:
         yield device
     finally:
         run(["losetup", "--detach", device], check=False)
+        _let_go(device, image)
+
+
+def _let_go(device: str, image: Path) -> None:
+    """Wait until a device has let go of its image: whoever looks at it for a moment keeps it so.
+
+    losetup(8) returns at once then, and the image's filesystem cannot be unmounted yet.
+    """
+    backing = Path("/sys/block", Path(device).name, "loop/backing_file")
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        try:
+            if backing.read_text().strip() != str(image):
+                return
+        except OSError:  # there is none
+            return
+        time.sleep(0.05)
 
 
 @contextmanager
