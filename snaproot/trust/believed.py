@@ -45,6 +45,11 @@ class Believed:
     updated: datetime | None = None
     expires: datetime | None = None
 
+    @property
+    def root_digest(self) -> str:
+        """The SHA-256 of the trusted root, in hexadecimal; empty without one."""
+        return "" if self.trusted_root is None else sha256(self.trusted_root).hexdigest()
+
 
 def load(
     store: Store | None, directories: Sequence[Path] = DIRECTORIES, *, within: Path = Path("/")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from snaproot import durable, formats
-from snaproot.hashing import sha256
 from snaproot.trust import modes
 from snaproot.trust.believed import Believed
 from snaproot.trust.documents import moment, written
@@ -99,13 +98,12 @@ def render(changes: tuple[Change, ...]) -> bytes:
 
 
 def _change(believed: Believed, now: datetime) -> Change:
-    trusted_root = believed.trusted_root
     return Change(
         time=now,
         origin=believed.origin,
         policy=believed.policy.digest,
         version=believed.policy.version,
-        trusted_root="" if trusted_root is None else sha256(trusted_root).hexdigest(),
+        trusted_root=believed.root_digest,
         revocations=believed.revocations.version if believed.revocations else 0,
     )
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from snaproot.hashing import sha256
 from snaproot.trust import evaluation, rests, revocation, selftest, standing
 from snaproot.trust.believed import Believed
 from snaproot.trust.establishing import establish
@@ -110,14 +109,9 @@ def _check_release(believed: Believed, digest: str, decision: Decision) -> None:
 def _rests(believed: Believed, decision: Decision) -> Rests | None:
     if not decision.accepted:
         return None
-    trusted_root = _digest(believed.trusted_root)
     return rests.of(
         decision.counted,
         decision.release,
         policy=believed.policy.digest,
-        trusted_root=trusted_root,
+        trusted_root=believed.root_digest,
     )
-
-
-def _digest(content: bytes | None) -> str:
-    return "" if content is None else sha256(content).hexdigest()

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from snaproot.hashing import sha256
 from snaproot.trust import clock, evaluation, revocation, revocationlist
 from snaproot.trust.believed import Believed
 from snaproot.trust.facts import Distrusted
@@ -22,9 +21,7 @@ def check(believed: Believed, now: datetime) -> bool:
         )
     if believed.revocations is None:
         return False
-    content = believed.trusted_root
-    root = "" if content is None else sha256(content).hexdigest()
-    named = believed.policy.digest, root
+    named = believed.policy.digest, believed.root_digest
     for revoked in revocation.check_configuration(believed.revocations, *named):
         raise Distrusted(revoked.reason, f"{revoked.message}; nothing is accepted")
     rules = believed.policy.revocations
