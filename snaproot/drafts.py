@@ -9,14 +9,19 @@ from snaproot.state import Deployment, Kind, Phase, Record
 
 
 def staging(kind: Kind, record: Record, known: Iterable[str], now: datetime) -> Deployment:
-    """Begin with a target that is to be made: from what is pending, else from the base."""
-    taken = [*known, *_ids(record)]
+    """Begin with a target that is to be made: from what is pending, else from the base.
+
+    Its number is the deployment's own: the record remembers that of the last one, so that the
+    name of an environment which was given up, and is gone, is not given to another.
+    """
+    taken = (f"d{id[1:]}" for id in [*known, *_ids(record)] if id.startswith(("b", "d")))
+    id = next_id("d", taken, now)
     return Deployment(
-        id=next_id("d", taken, now),
+        id=id,
         kind=kind,
         parent=record.pending.target if record.pending else record.base,
         base=record.base,
-        target=next_id("b", taken, now),
+        target=f"b{id[1:]}",
         created_target=True,
         phase=Phase.STAGING,
     )
