@@ -4,12 +4,13 @@ One filesystem serves all cases; each finds the archive, the sources and apt's l
 leaves nothing pending.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,9 +19,10 @@ import pytest
 from integration import archive as recipes
 from integration import debian
 from integration.archive import Archive
-from integration.machine import Machine
+from integration.machine import Machine, configured
 from snaproot.environment import Environment, Installed
 from snaproot.filesystem.metadata import parse
+from tests.trust.repository import Repository
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("apt-policy")]
 slow = pytest.mark.slow
@@ -400,6 +402,73 @@ def test_an_archive_that_is_not_pinned_is_named(
     assert reason == "archive.unpinned"
     assert message.startswith("the policy pins archives, and srv/archive/dists/demo is none of")
     assert words in message
+
+
+# -- what is revoked before it is upgraded to
+
+ENDS = timedelta(days=60)
+DELIVERED = """\
+schema = 1
+version = 1
+expires = {ends}
+[revocations]
+file = "revocations.json"
+[packages]
+archives = "verified"
+"""
+
+
+class Vouching:
+    """Delivers a policy, and what it revokes, to one machine that is set up to ask for it."""
+
+    def __init__(self, machine: Machine, path: Path) -> None:
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.repository = Repository(path, self.now)
+        self.machine = configured(machine, f'[trust]\nsource = "{path}"\n')
+
+    def publish(self, version: int, *digests: str) -> None:
+        times = {"issued": self.now - DAY, "expires": self.now + ENDS}
+        said = {name: f"{time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items()}
+        entries = [{"kind": "digest", "value": f"sha256:{one}"} for one in digests]
+        listed = {"schema": 1, "version": version, **said, "entries": entries}
+        files = {
+            "policy.toml": DELIVERED.format(ends=said["expires"]).encode(),
+            "revocations.json": json.dumps(listed).encode(),
+        }
+        self.repository.publish(files)
+
+    def version(self) -> object:
+        listed = self.machine("trust", "show", "--json").json["revocations"]
+        assert isinstance(listed, dict)
+        return listed["version"]
+
+
+@pytest.fixture
+def vouching(bench: Bench, tmp_path: Path) -> Iterator[Vouching]:
+    made = Vouching(bench.machine, tmp_path / "tuf")
+    made.publish(1)
+    made.machine("trust", "update", "--root", str(made.repository.root_file(1)))
+    yield made
+    shutil.rmtree(bench.machine.snaproot / "record/trust")
+
+
+def test_an_upgrade_asks_first_what_has_been_revoked(bench: Bench, vouching: Vouching) -> None:
+    vouching.publish(2, sha256(bench.package.read_bytes()).hexdigest())
+    vouching.machine("upgrade", "-n")
+    assert vouching.version() == 1, "a dry run changed whom to believe"
+    reason, message = bench.refused(vouching.machine, "upgrade", "-y")
+    assert reason == "revoked.digest"
+    assert message.startswith(f"{recipes.SCRIPT} ")
+    assert "version 2 of the list" in message
+
+
+def test_whoever_cannot_be_asked_is_named_and_what_was_delivered_holds(
+    bench: Bench, vouching: Vouching
+) -> None:
+    shutil.rmtree(vouching.repository.path)
+    said = vouching.machine("upgrade", "-y").err
+    assert f"the policy could not be renewed: {vouching.repository.path}" in said
+    bench.machine("abandon", "-y")
 
 
 # -- what a policy may forbid

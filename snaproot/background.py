@@ -9,6 +9,7 @@ from snaproot.backoff import Failure, Notebook
 from snaproot.config import Action
 from snaproot.errors import NothingToDo, Refused, RevertedBefore, SnaprootError
 from snaproot.packages import Plan, Report
+from snaproot.renewing import renew
 from snaproot.staging import Staging
 from snaproot.state import Deployment, Kind, Phase
 from snaproot.system import System, now
@@ -79,6 +80,7 @@ class Background:
 
     def _planned(self, staging: Staging) -> Plan:
         staging.check_room()
+        renew(self.system, self.report)
         try:
             return staging.plan(self.report)
         except NothingToDo:

@@ -117,7 +117,7 @@ class BackgroundSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """[trust]: where `snaproot trust update` finds what is delivered: a directory, or a URL."""
+    """[trust]: where to find what is delivered: a directory, or a URL; an upgrade asks it first."""
 
     source: str = ""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from snaproot import adoption, areas, machine, room
 from snaproot.adoption.backends import foreign, has_area
@@ -13,6 +14,9 @@ from snaproot.finding import Finding, Level
 from snaproot.overview import Overview, look
 from snaproot.system import System
 from snaproot.wording import size, some
+
+if TYPE_CHECKING:
+    from snaproot.trust.believed import Believed
 
 _MIB = 1 << 20
 UNCHANGED = "; nothing was changed"
@@ -120,18 +124,15 @@ def _loader(seen: Overview, *, running: bool) -> Iterator[Finding]:
 def _trust(system: System, seen: Overview) -> Iterator[Finding]:
     """Look at whom to believe, and at what is revoked of what is here."""
     from snaproot.system import now
-    from snaproot.trust import audit, believed, standing
+    from snaproot.trust import audit, believed
     from snaproot.trust.policylint import Weight
 
     try:
         found = system.believed()
-        standing.check(found, now())
     except SnaprootError as error:
         yield Finding(Level.BAD, "trust", str(error).removesuffix(UNCHANGED), error.hint)
         return
-    if found.expires and found.expires <= now():
-        what = f"nobody has vouched for the policy since {found.expires:%Y-%m-%d}"
-        yield Finding(Level.BAD, "trust", what, "snaproot trust update")
+    yield _standing(found)
     for one in audit.audit(found.revocations, seen.environments) if found.revocations else ():
         what = f"{one.id} is not to be trusted any more: {one.why}"
         yield Finding(Level.BAD, "trust", what, "snaproot trust audit")
@@ -139,8 +140,19 @@ def _trust(system: System, seen: Overview) -> Iterator[Finding]:
         if remark.weight is Weight.ERROR:
             what = f"{remark.message} ({remark.code})"
             yield Finding(Level.BAD, "trust", what, "snaproot trust lint")
+
+
+def _standing(found: "Believed") -> Finding:
+    """Say whether what judges stands itself."""
+    from snaproot.system import now
+    from snaproot.trust import standing
+
+    try:
+        standing.check(found, now())
+    except SnaprootError as error:
+        return Finding(Level.BAD, "trust", str(error), error.hint)
     what = f"version {found.policy.version} of a policy: {found.origin}"
-    yield Finding(Level.GOOD, "trust", what)
+    return Finding(Level.GOOD, "trust", what)
 
 
 def _tools(system: System, seen: Overview) -> Iterator[Finding]:

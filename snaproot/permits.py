@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from snaproot.environment import Installed
 from snaproot.trust import revocation, standing
 from snaproot.trust.believed import Believed
 from snaproot.trust.facts import Distrusted
@@ -30,13 +31,17 @@ def check_archives(rules: Packages) -> None:
         )
 
 
-def check_files(believed: Believed, digests: Iterable[str]) -> None:
-    """Raise Distrusted where a package file, by its SHA-256 in hex, has been revoked."""
+def check_packages(believed: Believed, packages: Iterable[Installed]) -> None:
+    """Raise Distrusted where the file of a package has been revoked."""
     if not believed.revocations:
         return
-    for digest in digests:
-        for revoked in revocation.check_digest(believed.revocations, digest):
-            raise revoked.error()
+    for package in packages:
+        for revoked in revocation.check_digest(believed.revocations, package.digest):
+            raise Distrusted(
+                revoked.reason,
+                f"{package.name} {package.version}: {revoked.message}; nothing was changed",
+                hint=f"snaproot run apt-mark hold {package.name}, until there is another version",
+            )
 
 
 def check_command(verb: str, running: Running, *, network: bool) -> None:

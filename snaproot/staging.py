@@ -50,7 +50,7 @@ class Staging:
         plan = manager.plan(reader)
         if not plan.changes:
             raise NothingToDo(f"{self._parent()} is up to date")
-        permits.check_files(believed, plan.digests)
+        permits.check_packages(believed, plan.vouched)
         self._refuse_reverted(self.content(plan))
         return plan
 
@@ -78,7 +78,7 @@ class Staging:
         def build(workspace: Workspace, parent: str) -> Environment:
             self._write_down(believed)
             outcome = manager.upgrade(self._writer(workspace), report)
-            permits.check_files(believed, [one.digest for one in outcome.vouched])
+            permits.check_packages(believed, outcome.vouched)
             self._tell_kept_away(outcome.shimmed)
             report(Progress("proving and sealing the target"))
             made = self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from snaproot import permits
+from snaproot.environment import Installed
 from snaproot.errors import ExitCode
 from snaproot.trust.believed import Believed
 from snaproot.trust.facts import Distrusted, Unverifiable
@@ -96,13 +97,15 @@ def test_run_and_shell_are_allowed_limited_or_refused(
 
 
 @pytest.mark.parametrize(
-    ("digests", "refused"), [([], False), (["66" * 32], False), (["66" * 32, DIGEST], True)]
+    ("digests", "refused"),
+    [([], False), (["66" * 32, ""], False), (["66" * 32, DIGEST], True)],
 )
 def test_a_package_that_is_revoked_does_not_come(digests: Iterable[str], refused: bool) -> None:
-    permits.check_files(BELIEVED, digests)
+    packages = [Installed("openssl", "3.5", digest) for digest in digests]
+    permits.check_packages(BELIEVED, packages)
     believed = replace(BELIEVED, revocations=revoking(Kind.DIGEST, DIGEST))
     if refused:
-        with pytest.raises(Distrusted, match=r"revoked: a reason .*not accepted"):
-            permits.check_files(believed, digests)
+        with pytest.raises(Distrusted, match=r"^openssl 3.5: .*revoked: a reason"):
+            permits.check_packages(believed, packages)
     else:
-        permits.check_files(believed, digests)
+        permits.check_packages(believed, packages)

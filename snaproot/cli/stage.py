@@ -86,7 +86,7 @@ def upgrade(
     _check_reboot(call, stage_only=stage_only, reboot=reboot)
     with _opened(call, "upgrade") as system:
         staging = Staging(system, retry=retry)
-        plan = _planned(call, system, staging, arm=not stage_only and not dry_run)
+        plan = _planned(call, system, staging, arm=not stage_only, dry_run=dry_run)
         if dry_run:
             _show(call.output, plan=plan)
             return
@@ -228,9 +228,15 @@ def _check_reboot(call: Call, *, stage_only: bool, reboot: bool | str | None) ->
         )
 
 
-def _planned(call: Call, system: "System", staging: "Staging", *, arm: bool) -> "Plan":
-    _check_room(system, staging, arm=arm)
+def _planned(
+    call: Call, system: "System", staging: "Staging", *, arm: bool, dry_run: bool
+) -> "Plan":
+    from snaproot.renewing import renew
+
+    _check_room(system, staging, arm=arm and not dry_run)
     with call.output.progress() as report:
+        if not dry_run:
+            renew(system, report)
         return staging.plan(report)
 
 

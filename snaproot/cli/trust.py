@@ -144,7 +144,7 @@ def update(
     from snaproot.errors import NothingToDo
 
     with call.locked("trust update") as system:
-        delivered = _delivered(system, source, root)
+        delivered = _delivered(call, system, source, root)
     for line in delivered.notes:
         call.output.notice(line)
     if not delivered.changed:
@@ -219,11 +219,8 @@ def _given(artifact: str, named: "Sequence[Path]") -> "list[Given]":
     return [Given(str(path), content(path, LARGEST)) for path in paths]
 
 
-def _delivered(system: "System", source: str, root: Path | None) -> "Delivery":
-    from snaproot.system import now
-    from snaproot.trust import believed, delivery, fetching, history
-    from snaproot.trust.artifact import content
-    from snaproot.trust.store import LIMIT
+def _delivered(call: Call, system: "System", source: str, root: Path | None) -> "Delivery":
+    from snaproot.renewing import deliver
 
     place = source or system.config.trust.source
     if not place:
@@ -231,11 +228,8 @@ def _delivered(system: "System", source: str, root: Path | None) -> "Delivery":
             "there is no source to fetch from; nothing was changed",
             hint='name it, or set [trust] source = "…" in /etc/snaproot/snaproot.toml',
         )
-    given = None if root is None else content(root, LIMIT)
-    check = believed.validator(believed.readable(system.trust), now())
-    done = delivery.update(fetching.source(place), system.trust, check, root=given, now=now())
-    history.note(system.trust, system.believed(), now())
-    return done
+    with call.output.progress() as report:
+        return deliver(system, place, report, root=root)
 
 
 def _digest(call: Call, artifact: str) -> str:

@@ -30,14 +30,13 @@ Report = Callable[[Progress], None]
 class Plan:
     """What an upgrade would do; sizes in bytes. `disk` may be negative.
 
-    `digests` are the SHA-256, in hex, of the package files that come, as the signed indexes name
-    them.
+    `vouched` are the packages that come, as the signed indexes name them.
     """
 
     changes: tuple[PackageChange, ...]
     download: int
     disk: int
-    digests: tuple[str, ...] = ()
+    vouched: tuple[Installed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Apt:
             changes=changes,
             download=sum(archive.size for archive in missing),
             disk=aptoutput.disk(printed),
-            digests=tuple(archive.digest for archive in archives if archive.digest),
+            vouched=aptoutput.vouched(archives),
         )
 
     def download(self, sandbox: Sandbox, report: Report) -> None:

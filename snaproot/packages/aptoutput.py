@@ -90,10 +90,11 @@ def archives(printed: str) -> tuple[Archive, ...]:
     )
 
 
-def vouched(archives: Iterable[Archive], architecture: str) -> tuple[Installed, ...]:
+def vouched(archives: Iterable[Archive], architecture: str = "") -> tuple[Installed, ...]:
     """Name the packages in archives by what apt calls their files: name_version_architecture.deb.
 
-    Those of a foreign architecture are `name:architecture`; a digest may be empty.
+    Those of another architecture than the native one are `name:architecture`, where that is known;
+    a digest may be empty.
     """
     named = ((archive, archive.name.removesuffix(".deb").split("_")) for archive in archives)
     return tuple(

@@ -33,7 +33,9 @@ class Revoked:
 
     def error(self) -> Distrusted:
         """Make the refusal of it."""
-        return Distrusted(self.reason, f"{self.message}; it was not accepted")
+        return Distrusted(
+            self.reason, f"{self.message}; it was not accepted", hint="snaproot trust show"
+        )
 
 
 def check(revocations: Revocations, facts: Facts) -> list[Revoked]:

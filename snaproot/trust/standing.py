@@ -15,6 +15,13 @@ def check(believed: Believed, now: datetime) -> bool:
     """
     if _has_dates(believed):
         clock.check(now, believed.floors.time - clock.LEEWAY)
+    if believed.expires and believed.expires <= now:
+        raise Distrusted(
+            "delivery.expired",
+            f"nobody has vouched for the policy since {believed.expires:%Y-%m-%d}; "
+            "nothing is accepted",
+            hint="snaproot trust update",
+        )
     for refusal in evaluation.standing(believed.policy, now, believed.floors):
         raise Distrusted(
             refusal.reason, f"{refusal.message}; nothing is accepted", hint=refusal.hint

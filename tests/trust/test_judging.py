@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import PurePath
@@ -226,6 +226,15 @@ def test_a_clock_before_the_last_delivery_has_no_answer(world: World) -> None:
     with pytest.raises(Unverifiable) as told:
         judge(ahead, DIGEST, world.by(*SIGNERS), now())
     assert told.value.reason == "clock.early"
+
+
+def test_a_delivery_that_nobody_has_vouched_for_lately_judges_nothing(world: World) -> None:
+    """Whoever keeps new ones away keeps revocations away with them."""
+    over = replace(world.believed(), expires=now())
+    with pytest.raises(Distrusted) as told:
+        judge(over, DIGEST, world.by(*SIGNERS), now())
+    assert told.value.reason == "delivery.expired"
+    judge(replace(over, expires=now() + timedelta(hours=1)), DIGEST, world.by(*SIGNERS), now())
 
 
 def test_without_a_trusted_root_there_is_no_answer(world: World) -> None:
