@@ -24,7 +24,12 @@ def facts(found: Facts) -> dict[str, object]:
         "issuer": found.issuer,
         "claims": dict(found.claims),
         "times": [
-            {"time": one.time.isoformat(), "clock": str(one.clock), "by": one.by}
+            {
+                "time": one.time.isoformat(),
+                "clock": str(one.clock),
+                "by": one.by,
+                "under": list(one.under),
+            }
             for one in found.times
         ],
         "certificate": found.keys.certificate,

@@ -44,11 +44,20 @@ class Clock(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedTime:
-    """A time that somebody signed, and the fingerprint of their key or certificate."""
+    """A time that somebody signed, and the fingerprint of their key or certificate.
+
+    `under` are those of the certificates that issued theirs, up to the root.
+    """
 
     clock: Clock
     time: datetime
     by: str
+    under: tuple[str, ...] = ()
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Name all that this time rests on."""
+        return (self.by, *self.under)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,12 @@ def _signature_as_dict(one: Signature) -> dict[str, object]:
         "ct_key": one.keys.ct_key,
         "log_key": one.keys.log_key,
         "times": [
-            {"clock": str(time.clock), "time": written(time.time), "by": time.by}
+            {
+                "clock": str(time.clock),
+                "time": written(time.time),
+                "by": time.by,
+                "under": [*time.under],
+            }
             for time in one.times
         ],
     }
@@ -142,9 +147,12 @@ def _read_signature(given: Fields) -> Signature:
 
 
 def _read_time(given: Fields) -> SignedTime:
-    given.only("clock", "time", "by")
+    given.only("clock", "time", "by", "under")
     return SignedTime(
-        Clock(given.text("clock", bad_text)), given.moment("time"), given.text("by", bad_digest)
+        Clock(given.text("clock", bad_text)),
+        given.moment("time"),
+        given.text("by", bad_digest),
+        given.texts("under", bad_digest),
     )
 
 

@@ -95,7 +95,9 @@ def _stands(entry: Entry, one: Signature, revocations: Revocations) -> bool:
     if entry.since is None:
         return False
     revoked = {other.value for other in revocations.entries if other.kind in _KEYS}
-    return any(time.time < entry.since for time in one.times if time.by not in revoked)
+    return any(
+        time.time < entry.since for time in one.times if revoked.isdisjoint(time.fingerprints)
+    )
 
 
 def _version_hit(value: str, rests: Rests) -> bool:
@@ -133,7 +135,7 @@ _NAMED: Mapping[Kind, Callable[[Signature], tuple[str, ...]]] = MappingProxyType
         Kind.CA: lambda one: one.keys.authorities,
         Kind.CT_KEY: lambda one: (one.keys.ct_key,),
         Kind.LOG_KEY: lambda one: (one.keys.log_key,),
-        Kind.TSA: lambda one: tuple(time.by for time in one.times),
+        Kind.TSA: lambda one: tuple(key for time in one.times for key in time.fingerprints),
     }
 )
 _WORDS: Mapping[Kind, str] = MappingProxyType(

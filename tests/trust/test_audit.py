@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from snaproot.environment import Environment, Installed
 from snaproot.filesystem import metadata
@@ -59,6 +61,12 @@ def test_the_key_of_a_log(environments: list[Environment]) -> None:
     (only,) = audit(listed(key), environments)
     assert (only.id, only.revoked[0].reason) == ("b3", "revoked.log-key")
     assert "version 2 of the list" in only.why
+
+
+def test_who_issued_for_a_timestamp_authority(environments: list[Environment]) -> None:
+    root = OTHERS.it.tsa.chain[-1].public_bytes(Encoding.DER)
+    one = {"kind": "tsa", "value": f"sha256:{sha256(root).hexdigest()}"}
+    assert affected(listed(one), environments) == ["b3"]
 
 
 def test_an_artifact(environments: list[Environment]) -> None:

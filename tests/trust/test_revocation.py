@@ -57,7 +57,7 @@ SAID: Mapping[str, object] = {
         "issued": ISSUED,
     },
 }
-STAMPED = SignedTime(Clock.AUTHORITY, SIGNED, STAMPER)
+STAMPED = SignedTime(Clock.AUTHORITY, SIGNED, STAMPER, (named("b"),))
 LOGGED = SignedTime(Clock.LOG, SIGNED, LOG)
 FACTS = Facts(
     digest=ARTIFACT,
@@ -99,7 +99,7 @@ HIT = [
     *(entry("version", "image=1.2.3"), entry("version", "image<=1.2.3")),
     *(entry("version", "image<=1.10"), entry("version", "image=1.02.3")),
     *(entry("ca", CA), entry("ca", ROOT), entry("ct-key", CT), entry("log-key", LOG)),
-    entry("tsa", STAMPER),
+    *(entry("tsa", STAMPER), entry("tsa", named("b"))),
 ]
 MISSED = [
     *(entry(kind, named("f")) for kind in ("digest", "attestation", "certificate", "ca")),
@@ -204,6 +204,8 @@ def test_a_log_vouches_for_others_unless_it_is_revoked_itself() -> None:
 def test_nothing_that_a_compromised_stamper_dated_stands() -> None:
     revocations = listed({**IDENTITY, "since": AFTER}, entry("tsa", STAMPER))
     assert hits(revocations) == ["revoked.identity", "revoked.tsa"]
+    issuer = listed({**IDENTITY, "since": AFTER}, entry("tsa", named("b")))
+    assert hits(issuer) == ["revoked.identity", "revoked.tsa"]
     another = replace(FACTS, times=(STAMPED, replace(STAMPED, by=STAMPER2)))
     assert hits(revocations, another) == ["revoked.tsa"]
     assert hits(revocations, replace(FACTS, times=(replace(STAMPED, by=STAMPER2),))) == []

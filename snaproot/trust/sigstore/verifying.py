@@ -61,7 +61,7 @@ def times(bundle: Bundle, instance: Instance) -> Times:
     # The log's is in every answer; without any authority it is asked for by itself.
     logged = (by_each or [_established(bundle, instance)])[0].logged
     believed = [
-        SignedTime(Clock.AUTHORITY, time, authority.fingerprints[0])
+        SignedTime(Clock.AUTHORITY, time, authority.fingerprints[0], authority.fingerprints[1:])
         for authority, time in stamped
         if authority.window.holds([time])
     ]
