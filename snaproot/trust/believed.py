@@ -46,6 +46,13 @@ class Believed:
     expires: datetime | None = None
 
     @property
+    def renewal(self) -> str:
+        """Say who has to renew it."""
+        if self.updated is not None:
+            return "fetch a newer one: snaproot trust update"
+        return f"the policy, and what it names, is renewed by who wrote {self.origin}"
+
+    @property
     def root_digest(self) -> str:
         """The SHA-256 of the trusted root, in hexadecimal; empty without one."""
         return "" if self.trusted_root is None else sha256(self.trusted_root).hexdigest()
@@ -135,23 +142,26 @@ def _taken(
     """Read files that belong together. Raises ConfigError, Distrusted, Unverifiable."""
     policy = policyfile.parse(files[POLICY], PurePath(origin), delivered=delivered)
     trusted_root, listed = files.get(TRUSTED_ROOT), files.get(REVOCATIONS)
-    _check_pinned(policy, trusted_root)
+    _check_pinned(policy, trusted_root, origin)
     if policy.revocations and listed is None:
         raise Unverifiable(
             "revocations.missing",
             f"the policy ({origin}) wants a list of revocations, and there is none; "
             "nothing is believed",
         )
-    revocations = None if listed is None else revocationlist.parse(listed)
+    revocations = (
+        None if listed is None else revocationlist.parse(listed, f"the revocation list ({origin})")
+    )
     return Believed(origin, policy, trusted_root, revocations, lowest)
 
 
-def _check_pinned(policy: Policy, trusted_root: bytes | None) -> None:
+def _check_pinned(policy: Policy, trusted_root: bytes | None, origin: str) -> None:
     pinned = policy.trusted_root
     if pinned and (trusted_root is None or sha256(trusted_root).hexdigest() != pinned.sha256):
         raise Distrusted(
             "policy.trusted-root",
-            "the trusted root is not the one that the policy names; nothing is believed",
+            f"the trusted root is not the one that the policy ({origin}) names; "
+            "nothing is believed",
             hint="policy and trusted root are renewed together",
         )
 

@@ -14,6 +14,7 @@ RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 LEEWAY = timedelta(days=1)
 """How far behind a clock may fall: it is corrected, or was in local time for a while."""
 
+_SET = "set the clock, or wait until it is synchronised: timedatectl(1)"
 _LASTING = timedelta(days=20 * 365)
 """Nobody runs a release for longer; the keys that it could believe have expired by then."""
 
@@ -24,14 +25,15 @@ def check(now: datetime, known: datetime = RELEASED) -> None:
     Raises Unverifiable.
     """
     if now < max(known, RELEASED):
+        later = f"; was it ahead before? Then all is well from {known:%Y-%m-%d} on"
         raise Unverifiable(
             "clock.early",
             f"the clock says {now:%Y-%m-%d}, which is over already; nothing was verified",
-            hint="set the clock, or wait until it is synchronised: timedatectl(1)",
+            hint=_SET + (later if known > RELEASED else ""),
         )
     if now > RELEASED + _LASTING:
         raise Unverifiable(
             "clock.late",
             f"the clock says {now:%Y-%m-%d}, which this release will not see; nothing was verified",
-            hint="set the clock, or wait until it is synchronised: timedatectl(1)",
+            hint=_SET,
         )

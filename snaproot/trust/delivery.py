@@ -171,7 +171,7 @@ def _check_reached(given: SignedRoot, pin: Pin, store: Store) -> None:
             f"another root is pinned, and version {given.version} that was given is not reached "
             f"from it by rotation; {STILL}",
             hint="a new root has to be in the repository, and signed by the old one's keys, too. "
-            f"To begin with another on purpose, remove {store.directory}/pin.json first",
+            f"To begin with another on purpose, {store.afresh}",
         )
 
 

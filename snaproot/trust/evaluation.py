@@ -80,13 +80,13 @@ def evaluate(policy: Policy, facts: Sequence[Facts], now: datetime, floors: Floo
 def standing(policy: Policy, now: datetime, floors: Floors) -> list[Refusal]:
     """Say what is wrong with the policy itself, whatever is held against it."""
     found = []
-    floor, version, hint = floors.of(POLICY), policy.version, "fetch a newer: snaproot trust update"
+    floor, version = floors.of(POLICY), policy.version
     if version < floor:
         what = f"the policy has version {version}, and {floor} was here before"
-        found.append(Refusal("policy.rollback", what, hint=hint))
+        found.append(Refusal("policy.rollback", what))
     if policy.expires is not None and now >= policy.expires:
         what = f"the policy expired at {policy.expires:%Y-%m-%d %H:%M %Z}"
-        found.append(Refusal("policy.expired", what, hint=hint))
+        found.append(Refusal("policy.expired", what))
     return found
 
 

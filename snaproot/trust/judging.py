@@ -72,7 +72,7 @@ def _established(
             f"the policy ({believed.origin}) comes without a trusted root; nothing was verified",
         )
     selftest.insist(now)
-    instance = reading.instance(believed.trusted_root, "the trusted root")
+    instance = reading.instance(believed.trusted_root, f"the trusted root ({believed.origin})")
     for given in bundles:
         found = _of_bundle(given, instance, digest, now)
         yield found if isinstance(found, Refusal) else _standing(believed, found)

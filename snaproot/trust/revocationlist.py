@@ -80,14 +80,14 @@ class Revocations:
     digest: str = ""
 
 
-def parse(content: bytes) -> Revocations:
+def parse(content: bytes, name: str = "the revocation list") -> Revocations:
     """Read a list. Raises Unverifiable: `revocations.malformed`, `.schema`, `.unknown-kind`."""
     try:
         return _read(Fields("list", load(content, LARGEST)), sha256(content).hexdigest())
     except ValueError as error:
         raise Unverifiable(
             "revocations.malformed",
-            f"the revocation list cannot be meant as it stands: {error}; nothing was verified",
+            f"{name} cannot be meant as it stands: {error}; nothing was verified",
         ) from error
 
 
@@ -133,7 +133,6 @@ def require_current(
         "revocations.expired",
         f"the revocation list expired at {revocations.expires:%Y-%m-%d %H:%M %Z}; "
         "nothing was accepted",
-        hint="fetch a newer one: snaproot trust update",
     )
 
 

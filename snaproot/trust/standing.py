@@ -13,6 +13,14 @@ def check(believed: Believed, now: datetime) -> bool:
 
     Raises Distrusted where it has expired, gone back or is revoked, Unverifiable for the clock.
     """
+    try:
+        return _serves(believed, now)
+    except Distrusted as error:
+        error.hint = believed.renewal
+        raise
+
+
+def _serves(believed: Believed, now: datetime) -> bool:
     if _has_dates(believed):
         clock.check(now, believed.floors.time - clock.LEEWAY)
     if believed.expires and believed.expires <= now:
@@ -20,12 +28,9 @@ def check(believed: Believed, now: datetime) -> bool:
             "delivery.expired",
             f"nobody has vouched for the policy since {believed.expires:%Y-%m-%d}; "
             "nothing is accepted",
-            hint="snaproot trust update",
         )
     for refusal in evaluation.standing(believed.policy, now, believed.floors):
-        raise Distrusted(
-            refusal.reason, f"{refusal.message}; nothing is accepted", hint=refusal.hint
-        )
+        raise Distrusted(refusal.reason, f"{refusal.message}; nothing is accepted")
     if believed.revocations is None:
         return False
     named = believed.policy.digest, believed.root_digest

@@ -113,6 +113,12 @@ class Store:
     def incoming(self) -> Path:
         return self.directory / "incoming"
 
+    @property
+    def afresh(self) -> str:
+        """Say how to begin with another root: all that was ever seen is forgotten then."""
+        names = f"{_PIN}, {_CONFIGURATION} and {_FLOORS}"
+        return f"remove {names} in {self.directory}, and pin the root again"
+
     def configuration(self) -> Configuration | None:
         """Read what was delivered last; None where no root was ever pinned.
 
@@ -144,10 +150,7 @@ class Store:
         Raises Unverifiable where they are missing beside a pin, or damaged; Distrusted.
         """
         still = "no rollback would be noticed, so nothing is trusted"
-        hint = (
-            f"if nobody meddled, remove {_PIN}, {_CONFIGURATION} and {_FLOORS} in "
-            f"{self.directory}, and pin the root again"
-        )
+        hint = f"if nobody meddled, {self.afresh}"
         found = self._parsed(_FLOORS, floors.parse, still, hint)
         beside = (_PIN, _CONFIGURATION)
         if found is None and any(self._bytes(name) is not None for name in beside):

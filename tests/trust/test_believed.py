@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from snaproot.errors import ConfigError
-from snaproot.trust import believed, policyfile
+from snaproot.trust import believed, policyfile, standing
 from snaproot.trust.believed import Believed
 from snaproot.trust.facts import Distrusted, Unverifiable
 from snaproot.trust.revocationlist import parse
@@ -104,6 +104,17 @@ def test_a_file_that_the_policy_names_has_to_be_there(file: str, load: Mapping[s
     with pytest.raises(Unverifiable) as told:
         loaded(load)
     assert told.value.reason == "file.missing"
+
+
+def test_whoever_has_to_mend_it_is_named(load: Mapping[str, Path]) -> None:
+    over = 'expires = 2026-12-01T00:00:00Z\n[revocations]\nfile = "revocations.json"\n'
+    place = put(load["etc"], policy__toml=OTHER + over, revocations__json="{}")
+    with pytest.raises(Unverifiable, match=f"{place}/policy.toml.* cannot be meant"):
+        loaded(load)
+    (place / "revocations.json").write_bytes(listed(3))
+    with pytest.raises(Distrusted, match="expired") as told:
+        standing.check(loaded(load), datetime(2026, 12, 2, tzinfo=UTC))
+    assert told.value.hint.endswith(f"{place}/policy.toml")
 
 
 def delivery(store: Store, **files: bytes) -> None:

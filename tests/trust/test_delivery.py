@@ -1,6 +1,7 @@
 """What TUF refuses is refused, what it accepted is never undercut, and files change together."""
 
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -211,9 +212,19 @@ def test_a_root_that_rotation_does_not_reach_is_refused(world: World, tmp_path: 
     other.rotate()
     error = refused(world, root=other.root)
     assert error.reason == "delivery.root"
-    assert "pin.json" in error.hint
+    assert world.store.afresh in error.hint
     with pytest.raises(Distrusted, match="not reached"):
         pin(world.store, other.root)
+
+
+def test_another_root_is_begun_with_as_the_hint_says(world: World, tmp_path: Path) -> None:
+    world.repository.publish(files(9))
+    world.update()
+    other = Repository(tmp_path / "other", NOW)
+    other.publish(files(2))
+    for name in re.findall(r"\w+\.json", world.store.afresh):
+        (world.store.directory / name).unlink()
+    assert world.update(other.path, root=other.root).after.policy.text == "2"
 
 
 def test_a_root_that_the_old_one_did_not_sign_is_refused(world: World) -> None:
