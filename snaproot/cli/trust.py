@@ -64,10 +64,11 @@ def verify(
 @verb("snaproot trust show", "snaproot trust show --json", group="trust")
 def show(call: Call) -> None:
     """Show what is believed: the policy in force, its keys, and what is revoked."""
-    from snaproot.cli import trustshapes
+    from snaproot.cli import trustbelieved
 
     found = _believed(call)
-    call.output.result(trustshapes.believed(found), lambda: trustshapes.show(call.output, found))
+    shape = trustbelieved.shape(found)
+    call.output.result(shape, lambda: trustbelieved.show(call.output, found))
 
 
 @verb("snaproot trust lint", "snaproot trust lint policy.toml", group="trust")

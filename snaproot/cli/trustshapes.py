@@ -1,18 +1,15 @@
 """What the verbs about trust show: to scripts as objects, to people as lines and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from snaproot.output import Output, Table
 from snaproot.trust.audit import Affected
-from snaproot.trust.believed import Believed
 from snaproot.trust.evaluation import Refusal
 from snaproot.trust.facts import Facts
 from snaproot.trust.judging import Judgement
-from snaproot.trust.policy import Authority, Policy
 from snaproot.trust.policylint import Remark
 from snaproot.trust.revocationlist import Revocations
 from snaproot.trust.selftest import Answer
-from snaproot.trust.sigstore import reading
 from snaproot.wording import some
 
 
@@ -48,49 +45,6 @@ def print_facts(output: Output, artifact: str, found: Facts) -> None:
         f"{artifact}: good. {found.identity}, as {found.issuer} knows them, signed {what} "
         f"by {found.signed:%Y-%m-%d %H:%M:%S} UTC."
     )
-
-
-def believed(found: Believed) -> dict[str, object]:
-    """Describe what is believed."""
-    policy = found.policy
-    return {
-        "origin": found.origin,
-        "policy": {
-            "version": policy.version,
-            "sha256": policy.digest,
-            "expires": policy.expires and policy.expires.isoformat(),
-            "require": policy.require or None,
-            "authorities": [_authority(one) for one in policy.authorities.values()],
-            "groups": [
-                {"name": one.name, "need": one.need, "of": list(one.of)}
-                for one in policy.groups.values()
-            ],
-            "packages": _packages(policy),
-        },
-        "trusted_root": _root(found.trusted_root),
-        "revocations": _listed(found.revocations),
-        "updated": found.updated and found.updated.isoformat(),
-        "delivery_expires": found.expires and found.expires.isoformat(),
-    }
-
-
-def show(output: Output, found: Believed) -> None:
-    """Print what is believed, the policy first."""
-    policy = found.policy
-    ends = f", until {policy.expires:%Y-%m-%d}" if policy.expires else ""
-    output.say(f"policy        version {policy.version}, {found.origin}{ends}")
-    if found.updated and found.expires:
-        output.say(f"delivered     {found.updated:%Y-%m-%d}, good until {found.expires:%Y-%m-%d}")
-    output.say(f"bundles       {_required(policy)}")
-    said = _packages(policy)
-    output.say(
-        f"packages      archives: {said['archives']}; run: {said['run']}; shell: {said['shell']}"
-    )
-    _print_root(output, found)
-    _print_revocations(output, found.revocations)
-    if policy.authorities:
-        output.say()
-        output.table(_table(policy))
 
 
 def remark(one: Remark) -> dict[str, object]:
@@ -184,87 +138,6 @@ def print_answers(output: Output, answers: Sequence[Answer]) -> None:
     output.table(Table(("ABOUT", "THE VERIFIER SAYS", ""), rows))
     wrong = sum(not one.ok for one in answers)
     output.say(f"{wrong} of {len(answers)} answers are wrong." if wrong else "All are right.")
-
-
-def _authority(one: Authority) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "issuer": one.issuer,
-        "identity": one.identity.text,
-        "predicate": one.predicate_type or None,
-    }
-
-
-def _packages(policy: Policy) -> dict[str, object]:
-    said = policy.packages
-    return {
-        "archives": str(said.archives),
-        "pinned": sorted(said.pinned),
-        "unauthenticated": str(said.unauthenticated),
-        "trusted_yes": str(said.trusted_yes),
-        "downgrade": str(said.downgrade),
-        "run": str(said.run),
-        "shell": str(said.shell),
-    }
-
-
-def _required(policy: Policy) -> str:
-    if not policy.require:
-        return "refused: the policy names nobody who could sign them"
-    group = policy.groups.get(policy.require)
-    return f"{group.need} of {some(group.of)}" if group else f"by {policy.require}"
-
-
-def _root(content: bytes | None) -> dict[str, object] | None:
-    if content is None:
-        return None
-    root = reading.instance(content, "the trusted root").root
-    return {
-        "sha256": root.fingerprint,
-        "authorities": [list(one.fingerprints) for one in root.authorities],
-        "ct_keys": [one.fingerprint for one in root.ct_logs],
-        "log_keys": [one.fingerprint for one in root.logs],
-        "timestamp_authorities": [list(one.fingerprints) for one in root.timestamp_authorities],
-    }
-
-
-def _print_root(output: Output, found: Believed) -> None:
-    root = _root(found.trusted_root)
-    if root is None:
-        output.say("trusted root  none")
-        return
-    output.say(f"trusted root  sha256:{root['sha256']}")
-    for what, kept in root.items():
-        for one in kept if isinstance(kept, list) else ():
-            shown = one if isinstance(one, str) else " < ".join(one)
-            output.say(f"  {what.replace('_', ' '):<22} {shown}")
-
-
-def _listed(revocations: Revocations | None) -> Mapping[str, object] | None:
-    if revocations is None:
-        return None
-    return {
-        "version": revocations.version,
-        "expires": revocations.expires.isoformat(),
-        "entries": len(revocations.entries),
-    }
-
-
-def _print_revocations(output: Output, revocations: Revocations | None) -> None:
-    if revocations is None:
-        output.say("revocations   none")
-        return
-    many = f"{len(revocations.entries)} entries, until {revocations.expires:%Y-%m-%d}"
-    output.say(f"revocations   version {revocations.version}, {many}")
-
-
-def _table(policy: Policy) -> Table:
-    rows = [
-        (one.name, one.identity.text, one.issuer, one.predicate_type or "the artifact itself")
-        for one in policy.authorities.values()
-    ]
-    headings = ("AUTHORITY", "IDENTITY", "ISSUER", "SIGNS")
-    return Table(headings, rows, cut=("SIGNS", "IDENTITY"))
 
 
 def _refusal(one: Refusal) -> dict[str, object]:
