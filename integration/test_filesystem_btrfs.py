@@ -457,6 +457,7 @@ class TestMetadata:
         salvaged = bench.filesystem().salvage(NEW)
         assert salvaged.complete
         assert salvaged.created is None
+        assert salvaged.unverified == (NEW,)
         with pytest.raises(Refused, match="cannot be believed"):
             bench.filesystem().verify(NEW, lambda _: None)
 

@@ -128,6 +128,21 @@ def test_the_drill_names_exactly_what_rests_on_what_was_revoked(bench: Bench) ->
     assert one in bench.machine.refused("rollback", one, status=3)
 
 
+def test_what_a_revoked_policy_let_in_is_named(bench: Bench) -> None:
+    bench.begin()
+    bench.machine("run", "touch", "/usr/lib/marker")
+    bench.machine("promote")
+    shown = bench.machine("trust", "show", "--json").json["policy"]
+    assert isinstance(shown, dict)
+    bench.publish(2, {"kind": "policy", "value": f"sha256:{shown['sha256']}"}, policy=5)
+    bench.update()
+    first = bench.machine.ids()[-1]
+    assert bench.affected() == {first: ["revoked.policy"]}
+    bench.machine("run", "touch", "/usr/lib/another")
+    second = bench.machine.ids()[-1]
+    assert bench.affected() == {one: ["revoked.policy"] for one in (first, second)}
+
+
 def test_neither_list_nor_policy_goes_back(bench: Bench) -> None:
     bench.publish(3, {"kind": "digest", "value": f"sha256:{'a' * 64}"})
     bench.update("--root", str(bench.repository.root_file(1)))

@@ -64,7 +64,8 @@ class Environment:
     `beneath` says what of the filesystem its kernel cannot read any more, if it is known to be
     beneath the rollback floor. `installed` are the packages that this and earlier deployments
     brought, and that are still there; `unverified` are those of them, by their targets' ids, that
-    `run` or `shell` made: nobody verified what they changed, and it is still in here.
+    `run` or `shell` made: nobody verified what they changed, and it is still in here. One whose
+    metadata were lost is among its own.
     """
 
     id: str

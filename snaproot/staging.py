@@ -82,7 +82,7 @@ class Staging:
             self._tell_kept_away(outcome.shimmed)
             report(Progress("proving and sealing the target"))
             made = self._finished(workspace, parent, Kind.UPGRADE, "upgrade", outcome.warnings)
-            return self._with_history(made, outcome.vouched)
+            return self._with_history(made, believed, outcome.vouched)
 
         return build
 
@@ -101,7 +101,7 @@ class Staging:
             self._tell_kept_away(done.shimmed)
             warnings = hook_warnings(done.output)
             made = self._finished(workspace, parent, Kind.RUN, shlex.join(argv), warnings)
-            return self._with_history(made, ())
+            return self._with_history(made, believed)
 
         return build
 
@@ -118,7 +118,7 @@ class Staging:
             status = self._writer(workspace).interactive(argv, network=network)
             _check(argv, status, "")
             made = self._finished(workspace, parent, Kind.SHELL, "shell", ())
-            return self._with_history(made, ())
+            return self._with_history(made, believed)
 
         return build
 
@@ -154,7 +154,9 @@ class Staging:
             state_changed=(*collected.changed, *collected.removed),
         )
 
-    def _with_history(self, made: Environment, vouched: Sequence[Installed]) -> Environment:
+    def _with_history(
+        self, made: Environment, believed: Believed, vouched: Sequence[Installed] = ()
+    ) -> Environment:
         """Add what earlier deployments brought and rest on, and which of them nobody verified.
 
         Whatever descends from what `run` or `shell` made has in it what they changed, for good.
@@ -165,7 +167,9 @@ class Staging:
             made,
             installed=brought(parent.installed, made.packages, vouched),
             unverified=(*parent.unverified, *unverified),
-            extra=audit.carried(parent),
+            extra=audit.carried(
+                parent, policy=believed.policy.digest, trusted_root=believed.root_digest
+            ),
         )
 
     def _tell_kept_away(self, shimmed: Sequence[str]) -> None:

@@ -413,6 +413,7 @@ class TestMetadata:
             bench.create("b3", NEW)
         salvaged = bench.filesystem().salvage(NEW)
         assert salvaged.complete
+        assert salvaged.unverified == (NEW,)
         assert found(bench.filesystem(), NEW) == salvaged
         bench.filesystem().intact(NEW)
         assert not bench.filesystem().verify(NEW, lambda _: None)

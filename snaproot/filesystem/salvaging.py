@@ -11,7 +11,8 @@ ORIGIN = "salvaged"
 def shown(id: str, root: Path, files: Path) -> Environment:
     """Describe a sealed root by its module tree, and by its list of files where there is one.
 
-    What the metadata knew alone, such as the parent and the command, is lost in this.
+    What the metadata knew alone, such as the parent and the command, is lost in this; who verified
+    what is in it, too.
     """
     return Environment(
         id=id,
@@ -19,6 +20,7 @@ def shown(id: str, root: Path, files: Path) -> Environment:
         created=_created(files),
         kernel=_kernel(root),
         sealed=True,
+        unverified=(id,),
         digests=Digests(files=_last_digest(files)),
     )
 

@@ -1,7 +1,8 @@
 """Which boot environments rest on something that has been revoked since. Pure.
 
-What a boot environment rests on is in its metadata: artifacts, and the package files that
-deployments brought. A list that has expired still names what it names: entries never go away.
+What a boot environment rests on is in its metadata: artifacts, the package files that deployments
+brought, and the policies that let them. A list that has expired still names what it names: entries
+never go away.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,9 +48,16 @@ def rested(environment: Environment) -> tuple[Rests, ...]:
     return tuple(rests.from_dict(_table(one)) for one in kept)
 
 
-def carried(parent: Environment) -> Mapping[str, object]:
-    """Say what those that are made from one rest on as well, as their metadata keep it."""
-    return {KEY: parent.extra[KEY]} if KEY in parent.extra else {}
+def carried(parent: Environment, *, policy: str, trusted_root: str) -> Mapping[str, object]:
+    """Say what one rests on that is made from a parent under a policy, as its metadata keep it.
+
+    Both are SHA-256 in hexadecimal. What cannot be read of the parent stays so.
+    """
+    kept = parent.extra.get(KEY, [])
+    under = rests.as_dict(Rests("", policy=policy, trusted_root=trusted_root))
+    if not isinstance(kept, list) or under in kept:
+        return {KEY: kept}
+    return {KEY: [*kept, under]}
 
 
 def _table(one: object) -> Mapping[str, object]:

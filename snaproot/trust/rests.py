@@ -32,7 +32,8 @@ class Signature:
 class Rests:
     """Of one artifact: its digest, its signatures, and the configuration that accepted it.
 
-    All digests are SHA-256 in hexadecimal. `product` and `version` are those of its release
+    All digests are SHA-256 in hexadecimal; that of the artifact is empty where there was none, and
+    a policy alone let something in. `product` and `version` are those of its release
     statement, and empty without one.
     """
 
@@ -116,7 +117,7 @@ def _read(given: Fields) -> Rests:
     if given.number("format", 1) != FORMAT:
         raise ValueError(f"it is of another format than {FORMAT}; a newer snaproot wrote it")
     return Rests(
-        digest=given.text("digest", bad_digest),
+        digest=given.text("digest", _or_empty(bad_digest)),
         product=given.text("product", _or_empty(bad_product)),
         version=given.text("version", _or_empty(bad_version)),
         policy=given.text("policy", _or_empty(bad_digest)),
