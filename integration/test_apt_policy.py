@@ -328,6 +328,11 @@ def test_an_archive_that_was_signed_once_has_to_stay_so(bench: Bench) -> None:
         assert "is no longer signed" in message
 
 
+def test_a_source_that_is_switched_off_is_no_matter(bench: Bench) -> None:
+    bench.source(lambda text: f"{text}\n{text}Trusted: yes\nEnabled: no\n")
+    assert recipes.SCRIPT in bench.machine("upgrade", "-n").out
+
+
 # -- pinned archives
 
 

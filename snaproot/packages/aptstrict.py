@@ -25,6 +25,10 @@ _COMMENT = re.compile(r"^[ \t]*#.*\n|(\[[^]\n]*\])|#.*", re.MULTILINE)
 """A comment; inside [] a # is none."""
 _FOLD = re.compile(r"\n[ \t]+")
 
+_ENABLED = re.compile(r"^enabled[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+_NOT_PLAIN = re.compile(r"#|^[ \t\r\f\v]+$|^[ \t]*deb\b", re.MULTILINE)
+"""Comments, lines that only look empty, and the other format: what is one stanza is open then."""
+
 _SETTING = re.compile(r'^(\S+) "(.*)";$', re.MULTILINE)
 _OF_APT_GET = "binary::apt-get::"
 """What apt-get takes for its own: it reads this in place of the same name without it."""
@@ -69,7 +73,7 @@ def lenient(rules: Packages) -> bool:
 
 def lax_sources(sources: str, rules: Packages) -> tuple[str, ...]:
     """Find what sources.list(5) switches off and the policy does not permit, in either format."""
-    text = plain(sources)
+    text = plain(_in_use(sources))
     found = ((name.lower(), value.rstrip("]")) for name, value in _OPTION.findall(text))
     lax = [f"{name}={value}" for name, value in found if _is_lax(name, value, rules)]
     return tuple(dict.fromkeys([*lax, *_QUOTED.findall(text)]))
@@ -90,6 +94,16 @@ def architecture(dumped: str) -> str:
 def plain(sources: str) -> str:
     """Drop comments, and put what is folded on one line."""
     return _FOLD.sub(" ", _COMMENT.sub(r"\1", sources))
+
+
+def _in_use(sources: str) -> str:
+    """Leave out the stanzas that are switched off, where nobody could read them otherwise."""
+    return "\n\n".join(one for one in sources.split("\n\n") if not _is_off(one))
+
+
+def _is_off(stanza: str) -> bool:
+    said = [value.rstrip(" \t").lower() for value in _ENABLED.findall(stanza)]
+    return len(said) == 1 and said[0] in _NO and not _NOT_PLAIN.search(stanza)
 
 
 def _said(leave: Leave) -> str:

@@ -22,7 +22,7 @@ ln -s "$(command -v apt-config)" /tmp/apt-get
 echo
 eval "$(/tmp/apt-get shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
 for file in "$list" "$parts"/*.list "$parts"/*.sources; do
-    if [ -f "$file" ]; then cat "$file"; echo; fi
+    if [ -f "$file" ]; then cat "$file"; echo; echo; fi
 done
 """
 """By the name of apt-get, which is what apt-config takes its own settings by."""

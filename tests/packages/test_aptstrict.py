@@ -90,6 +90,34 @@ def test_no_spelling_of_apts_hides_a_lax_source() -> None:
     assert aptstrict.lax_sources(fine, STRICT) == ()
 
 
+OFF = "Types: deb\nTrusted: yes\nEnabled: no\n"
+
+
+@pytest.mark.parametrize("sources", [OFF, f"{OFF}\nTypes: deb\n", f"Types: deb\n\n\n{OFF.upper()}"])
+def test_what_is_switched_off_is_no_matter(sources: str) -> None:
+    assert aptstrict.lax_sources(sources, STRICT) == ()
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        OFF.replace("no", "yes"),
+        OFF.replace("no", "nope"),
+        f"{OFF} yes\n",
+        f"{OFF} # or so\n",
+        f"{OFF}Enabled: yes\n",
+        f"{OFF} \nEnabled: yes\n",
+        OFF.replace("Enabled", " \nEnabled"),
+        OFF.replace("Enabled", "#\nEnabled"),
+        f"deb [trusted=yes] http://x y z\n{OFF}",
+        f"Types: deb\nTrusted: yes\n\n{OFF}",
+        OFF.replace("\n", "\r\n"),
+    ],
+)
+def test_what_might_be_switched_on_is_looked_at(sources: str) -> None:
+    assert "trusted=yes" in [one.lower() for one in aptstrict.lax_sources(sources, STRICT)]
+
+
 @pytest.mark.parametrize(
     ("said", "by"),
     [
