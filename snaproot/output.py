@@ -6,6 +6,7 @@ everything said on the way to stderr. The only importer of rich, and that late.
 
 import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ FORMAT = 1
 """The format number that every JSON object begins with."""
 
 _GAP = "  "
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHORTEST = 8  # characters that are left of a cell
 _MEASURE = 100  # characters: longer lines are hard to read
 
@@ -56,7 +58,9 @@ class Output:
         if not self.json:
             text()
             return
-        json.dump({"format": FORMAT, **shape}, self.out, indent=1, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, **shape}, indent=1, ensure_ascii=False)
+        # A file's name that is not UTF-8 would leave as bytes that are no JSON (RFC 8259, 8.2).
+        self.out.write(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         self.out.write("\n")
         self.out.flush()
 

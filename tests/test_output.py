@@ -87,6 +87,13 @@ def test_json_is_one_object_with_a_format_and_no_words_for_people() -> None:
     assert streams.err.getvalue() == "a command's words\n"
 
 
+def test_a_name_that_is_not_utf8_is_json_all_the_same() -> None:
+    streams, name = piped(json=True), b"im\xffage".decode(errors="surrogateescape")
+    streams.output.result({"path": name}, lambda: None)
+    written = streams.out.getvalue().encode()
+    assert json.loads(written)["path"] == name
+
+
 def test_an_error_is_a_line_and_a_hint_on_stderr() -> None:
     streams = piped()
     streams.output.error(Refused("no; nothing was changed", hint="ask again"))
