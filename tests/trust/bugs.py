@@ -86,7 +86,12 @@ BUGS: Mapping[str, tuple[str, object]] = {
         nothing,
     ),
     "entries are not compared": (f"{_VERIFIER}:_validate_hashedrekord_v002_entry_body", nothing),
-    "attested entries are not": (f"{_VERIFIER}:_validate_dsse_v001_entry_body", nothing),
+    "entries of v1 are not": (f"{_VERIFIER}:_validate_hashedrekord_v001_entry_body", nothing),
+    "attested entries are not": (
+        f"{_VERIFIER}:_validate_hashedrekord_v002_dsse_entry_body",
+        nothing,
+    ),
+    "attested entries of v1 are not": (f"{_VERIFIER}:_validate_dsse_v001_entry_body", nothing),
     "timestamps are not verified": (f"{_VERIFIER}:Verifier._verify_signed_timestamp", _any_stamp),
     "nothing is refused": (f"{_VERIFIER}:VerificationError", Warning),
     "times are others": (f"{_VERIFIER}:Verifier._establish_time", _another_time),

@@ -31,9 +31,11 @@ from tests.trust.private import (
 _YEARS = timedelta(days=100 * 365)
 _ROOTS = {"root-ended": "ca-window-ended", "root-other-log": "root-log-key-other"}
 _BUNDLES = {
-    "attestation-entry-other": "dsse-entry-of-another-v1",
+    "attestation-entry-other": "dsse-entry-of-another",
+    "attestation-entry-other-v1": "dsse-entry-of-another-v1",
     "attestation-other-key": "dsse-by-another-key",
     "entry-other": "entry-of-another-artifact",
+    "entry-other-v1": "entry-of-another-artifact-v1",
     "promise-forged": "promise-forged",
     "stamp-other-key": "stamp-key-other",
 }

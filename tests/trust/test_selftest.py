@@ -41,7 +41,8 @@ def test_every_question_has_its_answer() -> None:
 def test_some_are_good_and_most_are_broken_each_in_its_way() -> None:
     broken = [case.answer for case in CASES if case.answer != ACCEPTED]
     assert len(broken) == len(CASES) - 2
-    assert len(set(broken)) >= len(broken) - 2  # twice where signature and attestation differ
+    # Several times where signature and attestation differ, or the versions of the log.
+    assert len(set(broken)) >= len(broken) - 4
 
 
 def test_every_file_is_asked_about() -> None:
