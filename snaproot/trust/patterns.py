@@ -1,7 +1,7 @@
 """Identities as a policy names them: whole, or with stars that cannot reach somebody else's. Pure.
 
 A star stands for any characters within one segment of a path: none of `/ @ ? # %`, no control
-characters. It stands nowhere in what says whose the identity is: the scheme, the host and the owner
+characters; nor for nothing where that would leave a segment empty. It stands nowhere in what says whose the identity is: the scheme, the host and the owner
 (the first segment of the path) of a URI, the domain of an e-mail address. There are no regular
 expressions: those that others offer are unanchored and have let in `https://…/owner-evil`.
 """
@@ -14,7 +14,8 @@ LONGEST = 1024
 """Characters of an identity in a policy, and of one that a glob can match."""
 
 _UNSPANNED = frozenset("/@?#%\\")
-_NO_SEGMENT = frozenset({"", ".", ".."})
+_DOTS = frozenset({".", ".."})
+_NO_SEGMENT = _DOTS | {""}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?")
 _OWNER = re.compile(r"[A-Za-z0-9._~-]+")
@@ -86,8 +87,8 @@ def _bad_uri(scheme: str, rest: str) -> str:
         return "has no star in its owner, the first part of the path: any other owner would match"
     if not path or not _OWNER.fullmatch(path[0]) or path[0] in _NO_SEGMENT:
         return "names an owner, the first part of the path, before its first star"
-    if _NO_SEGMENT & set(path):
-        return "has no empty part in its path, no . and no .."
+    if _DOTS & set(path):
+        return "has no . and no .. in its path"
     return ""
 
 
