@@ -4,6 +4,7 @@ import re
 import tomllib
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from contrib.debian import build, pin
 from contrib.man import render
 from snaproot.cli import app
 from snaproot.run import stream
+from snaproot.trust import certificate, policyfile, policylint, revocationlist
+from snaproot.trust.statement import PROVENANCE, RELEASE
 
 PROGRAM: Any = typer.main.get_command(app)
 
@@ -93,9 +96,13 @@ def test_the_templates_are_filled_in_completely(tmp_path: Path) -> None:
         assert not re.search(r"@[A-Z]+@", (tmp_path / target).read_text()), target
 
 
-def test_a_manual_page_without_warnings(tmp_path: Path) -> None:
-    path = tmp_path / "snaproot.8"
-    path.write_text(manual())
+POLICY_PAGE = (build.SOURCE / "contrib/man/snaproot-policy.5").read_text()
+
+
+@pytest.mark.parametrize("page", [manual(), POLICY_PAGE], ids=["snaproot", "policy"])
+def test_a_manual_page_without_warnings(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    path.write_text(page)
     said = stream(["groff", "-man", "-ww", "-z", "-Tutf8", str(path)], line=lambda _: None)
     assert said.output == ""
 
@@ -106,6 +113,25 @@ def test_the_manual_page_has_every_command_and_option() -> None:
         assert verb.hidden or re.search(rf'^\.SS "snaproot {verb.name}[ "]', page, re.MULTILINE)
         for name in (name for p in verb.params for name in p.opts if name.startswith("--")):
             assert render.escaped(name) in page
+
+
+def test_the_page_about_policies_has_every_key_and_kind() -> None:
+    code = [build.SOURCE / f"snaproot/trust/{name}.py" for name in ("policyfile", "policypackages")]
+    text = "".join(path.read_text() for path in code)
+    calls = re.findall(r"\.(?:only|text|texts|number|choice|moment|table|tables)\(([^)]*)", text)
+    keys = {key for call in calls for key in re.findall(r'"([a-z_0-9]{3,})"', call)}
+    assert {"maximum_age_days", "builder_id", "trusted_yes"} < keys
+    for word in (*keys, *certificate.CLAIMS, *map(str, revocationlist.Kind), PROVENANCE, RELEASE):
+        assert re.search(rf"\b{re.escape(render.escaped(word))}\b", POLICY_PAGE), word
+
+
+def test_its_examples_are_policies_that_nothing_is_wrong_with() -> None:
+    examples = re.findall(r"^\.nf\n(.*?)^\.fi$", POLICY_PAGE, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        policy = policyfile.parse(text.encode(), Path("example"))
+        found = policylint.lint(policy, datetime(2027, 1, 1, tzinfo=UTC))
+        assert [one for one in found if one.weight is policylint.Weight.ERROR] == []
 
 
 def test_roff_sees_no_request_in_a_text() -> None:

@@ -260,6 +260,8 @@ def fill(tree: Path, suite: Suite, release: str, time: int) -> None:
         (tree / name).parent.mkdir(parents=True)
         (tree / name).symlink_to(target)
     write(tree / "usr/share/man/man8/snaproot.8.gz", zipped(manual(python, time)))
+    policy = (SOURCE / "contrib/man/snaproot-policy.5").read_text(encoding="utf-8")
+    write(tree / "usr/share/man/man5/snaproot-policy.5.gz", zipped(policy))
     for shell, target in COMPLETIONS.items():
         write(tree / target, completion(python, shell))
     for name in EMPTY:

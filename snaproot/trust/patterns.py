@@ -1,9 +1,10 @@
 """Identities as a policy names them: whole, or with stars that cannot reach somebody else's. Pure.
 
 A star stands for any characters within one segment of a path: none of `/ @ ? # %`, no control
-characters; nor for nothing where that would leave a segment empty. It stands nowhere in what says whose the identity is: the scheme, the host and the owner
-(the first segment of the path) of a URI, the domain of an e-mail address. There are no regular
-expressions: those that others offer are unanchored and have let in `https://…/owner-evil`.
+characters; nor for nothing where that would leave a segment empty. It stands nowhere in what says
+whose the identity is: the scheme, the host and the owner (the first segment of the path) of a URI,
+the domain of an e-mail address. There are no regular expressions: those that others offer are
+unanchored and have let in `https://…/owner-evil`.
 """
 
 import re
