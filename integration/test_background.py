@@ -18,7 +18,7 @@ import pytest
 
 from integration import archive, debian
 from integration.archive import Archive
-from integration.machine import Machine, Said, environment
+from integration.machine import Machine, Said, configured, environment
 from snaproot.backoff import NAME
 from snaproot.filesystem.btrfs import binding
 
@@ -88,6 +88,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_up_to_date_is_77(bench: Bench) -> None:
     assert "is up to date" in bench.background(status=77).err
     assert not bench.notes.exists()
+
+
+def test_it_asks_first_what_is_not_to_be_trusted_any_more(bench: Bench) -> None:
+    asking = configured(bench.machine, '[trust]\nsource = "/nonexistent"\n')
+    said = asking("upgrade", "--background", status=77).err
+    assert "the policy could not be renewed" in said
+    assert "snaproot trust update --root FILE" in said
 
 
 def test_an_update_that_fails_waits_longer_each_time_and_a_typed_one_never(bench: Bench) -> None:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.real
 
 OWN = re.compile(
     r"etc/snaproot$|usr/bin/snaproot$|usr/lib/snaproot/|usr/share/doc/snaproot/"
-    r"|usr/share/man/man(8/snaproot\.8|5/snaproot-policy\.5)\.gz$|usr/lib/systemd/system(/snaproot[^/]*)?$"
+    r"|usr/share/man/man8/snaproot\.8\.gz$|usr/lib/systemd/system(/snaproot[^/]*)?$"
+    r"|usr/share/man/man5/snaproot-policy\.5\.gz$"
     r"|usr/lib/systemd/system/multi-user\.target\.wants(/snaproot[^/]*)?$"
     r"|usr/lib/systemd/system-generators(/snaproot[^/]*)?$"
     r"|usr/share/initramfs-tools/(hooks|scripts/local-bottom)/snaproot$"

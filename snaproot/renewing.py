@@ -21,7 +21,8 @@ def renew(system: System, report: Report) -> None:
     try:
         done = deliver(system, system.config.trust.source, report)
     except SnaprootError as error:
-        system.announce(f"the policy could not be renewed: {error}")
+        hint = f" ({error.hint})" if error.hint else ""
+        system.announce(f"the policy could not be renewed: {error}{hint}")
         return
     for line in done.notes:
         system.announce(line)
