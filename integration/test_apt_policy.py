@@ -63,9 +63,9 @@ class Bench:
     def package(self) -> Path:
         return next((self.served.directory / "pool").glob(f"{recipes.SCRIPT}_*.deb"))
 
-    def under(self, rules: str, *, above: str = "") -> Machine:
+    def under(self, rules: str, *, version: int = 1, above: str = "") -> Machine:
         """Return the machine with a policy; `rules` are those of [packages]."""
-        text = f"schema = 1\nversion = 1\n{above}[packages]\n{rules}"
+        text = f"schema = 1\nversion = {version}\n{above}[packages]\n{rules}"
         prefix = ("unshare", "-m", "sh", "-e", "-c", POLICED, "sh", text)
         return replace(self.machine, prefix=prefix)
 
@@ -407,6 +407,17 @@ def test_an_archive_that_is_not_pinned_is_named(
     assert reason == "archive.unpinned"
     assert message.startswith("the policy pins archives, and srv/archive/dists/demo is none of")
     assert words in message
+
+
+def test_no_policy_is_followed_by_an_older_one(bench: Bench) -> None:
+    """As when a rollback brings an old /etc with it."""
+    bench.under(VERIFIED, version=5)("run", "true")
+    bench.machine("abandon", "-y")
+    reason, message = bench.refused(bench.under(VERIFIED, version=4), "run", "true")
+    assert reason == "policy.rollback"
+    assert "has version 4, and 5 was here before" in message
+    bench.under(VERIFIED, version=5)("trust", "show")
+    (bench.machine.snaproot / "record/trust/floors.json").unlink()
 
 
 # -- what is revoked before it is upgraded to

@@ -58,9 +58,9 @@ class Output:
         if not self.json:
             text()
             return
-        text = json.dumps({"format": FORMAT, **shape}, indent=1, ensure_ascii=False)
+        written = json.dumps({"format": FORMAT, **shape}, indent=1, ensure_ascii=False)
         # A file's name that is not UTF-8 would leave as bytes that are no JSON (RFC 8259, 8.2).
-        self.out.write(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        self.out.write(_SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", written))
         self.out.write("\n")
         self.out.flush()
 

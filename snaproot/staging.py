@@ -216,8 +216,13 @@ class Staging:
         return detect(root, self.system.config.packages, rules)
 
     def _write_down(self, believed: Believed) -> None:
-        """Keep which policy a target is built by, before it is; the very one that was asked."""
+        """Keep which policy a target is built by, before it is; the very one that was asked.
+
+        From then on no older one is believed, whatever root with whatever `/etc` runs.
+        """
         history.note(self.system.trust, believed, now())
+        if believed.seen:
+            self.system.trust.raise_floors(believed.seen)
 
     def _reader(self) -> Sandbox:
         place = self.system.filesystem.place(self._parent())

@@ -34,7 +34,8 @@ class Believed:
     """The policy in force, `origin` says whose, and the files that it rests on.
 
     `trusted_root` and `revocations` are none where it names none. `floors` are outside every boot
-    environment; without a system that is adopted there are none.
+    environment; without a system that is adopted there are none. `local` is one that lies in a
+    directory: `/etc` goes back with a root, and what is in it with it.
     """
 
     origin: str
@@ -44,6 +45,16 @@ class Believed:
     floors: Floors = field(default_factory=Floors)
     updated: datetime | None = None
     expires: datetime | None = None
+    local: bool = False
+
+    @property
+    def seen(self) -> Mapping[str, int]:
+        """Name the floors that follow from its having been used; a delivery has raised its own."""
+        if not self.local:
+            return {}
+        listed = self.revocations.version if self.revocations else 0
+        names = _floor_names(self.origin)
+        return {names[floors.POLICY]: self.policy.version, names[floors.REVOCATIONS]: listed}
 
     @property
     def renewal(self) -> str:
@@ -133,7 +144,17 @@ def _local(directory: Path, content: bytes, lowest: Floors, within: Path) -> Bel
     beside = {
         name: modes.read(directory / file, within=within) for name, file in named.items() if file
     }
-    return _taken(str(path), {POLICY: content, **beside}, lowest)
+    names = _floor_names(str(path))
+    held = replace(
+        lowest,
+        versions={**lowest.versions, **{name: lowest.of(own) for name, own in names.items()}},
+    )
+    return replace(_taken(str(path), {POLICY: content, **beside}, held), local=True)
+
+
+def _floor_names(origin: str) -> Mapping[str, str]:
+    """Name the floors of one place: another's policy has versions of its own."""
+    return {name: f"{name} {origin}" for name in (floors.POLICY, floors.REVOCATIONS)}
 
 
 def _taken(

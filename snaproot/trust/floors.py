@@ -5,7 +5,8 @@ old repository it is shown. A floor has a name and is never lowered; merging tak
 
 A TUF role has a floor for each of its keys. Who steals a key can sign an absurdly high version, and
 lock everybody out; a root that replaces the keys makes the role begin anew (the fast-forward attack
-of the TUF specification, 5.3.11). `policy` and `revocations` have no such way back.
+of the TUF specification, 5.3.11). `policy` and `revocations` have no such way back. Those
+of a policy that nobody delivered have its path in their names.
 """
 
 import json

@@ -18,6 +18,7 @@ from tests.trust.test_store import PIN, configuration
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 ROOT = b'{"a": "root"}'
+NOW = datetime(2026, 12, 2, tzinfo=UTC)
 OTHER = "schema = 1\nversion = 2\n"
 
 
@@ -106,6 +107,34 @@ def test_a_file_that_the_policy_names_has_to_be_there(file: str, load: Mapping[s
     assert told.value.reason == "file.missing"
 
 
+def test_each_place_has_floors_of_its_own(load: Mapping[str, Path], store: Store) -> None:
+    put(load["vendor"], policy__toml="schema = 1\nversion = 7\n")
+    vendors = loaded(load, store)
+    standing.check(vendors, NOW)
+    store.raise_floors(vendors.seen)
+    place = put(load["etc"], policy__toml=OTHER)
+    admins = loaded(load, store)
+    standing.check(admins, NOW)
+    store.raise_floors(admins.seen)
+    (place / "policy.toml").write_text(OTHER.replace("2", "1"))
+    with pytest.raises(Distrusted) as told:
+        standing.check(loaded(load, store), NOW)
+    assert told.value.reason == "policy.rollback"
+    (place / "policy.toml").unlink()
+    standing.check(loaded(load, store), NOW)
+
+
+def test_an_older_list_beside_a_policy_is_refused(load: Mapping[str, Path], store: Store) -> None:
+    text = f'{OTHER}[revocations]\nfile = "revocations.json"\n'
+    place = put(load["etc"], policy__toml=text, revocations__json=listed(3).decode())
+    store.raise_floors(loaded(load, store).seen)
+    standing.check(loaded(load, store), NOW)
+    (place / "revocations.json").write_bytes(listed(2))
+    with pytest.raises(Distrusted) as told:
+        standing.check(loaded(load, store), NOW)
+    assert told.value.reason == "revocations.rollback"
+
+
 def test_whoever_has_to_mend_it_is_named(load: Mapping[str, Path]) -> None:
     over = 'expires = 2026-12-01T00:00:00Z\n[revocations]\nfile = "revocations.json"\n'
     place = put(load["etc"], policy__toml=OTHER + over, revocations__json="{}")
@@ -113,7 +142,7 @@ def test_whoever_has_to_mend_it_is_named(load: Mapping[str, Path]) -> None:
         loaded(load)
     (place / "revocations.json").write_bytes(listed(3))
     with pytest.raises(Distrusted, match="expired") as told:
-        standing.check(loaded(load), datetime(2026, 12, 2, tzinfo=UTC))
+        standing.check(loaded(load), NOW)
     assert told.value.hint.endswith(f"{place}/policy.toml")
 
 
