@@ -70,10 +70,11 @@ def upgrade(
     """Upgrade all packages, in a new boot environment. Also: update.
 
     The running system is not touched: the upgrade goes into a copy, which the next boot tries.
-    A second upgrade before that boot builds on the first. Ends 77 if everything is up to date, 3
-    for the very versions that a trial before has failed with, and for an archive that is not
-    signed, has expired, or that the policy does not let in. In the background nobody is asked, and
-    77 also means that something is pending, or that the same update was reverted or failed.
+    A second upgrade before that boot builds on the first. If [trust] source is set, the policy is
+    fetched from there first, and what has been revoked. Ends 77 if everything is up to date, 3 for
+    the very versions that a trial before has failed with, and for an archive that is not signed,
+    has expired, or that the policy does not let in. In the background nobody is asked, and 77 also
+    means that something is pending, or that the same update was reverted or failed.
     """
     from snaproot.backoff import Notebook
     from snaproot.staging import Staging
