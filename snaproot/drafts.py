@@ -11,8 +11,8 @@ from snaproot.state import Deployment, Kind, Phase, Record
 def staging(kind: Kind, record: Record, known: Iterable[str], now: datetime) -> Deployment:
     """Begin with a target that is to be made: from what is pending, else from the base.
 
-    Its number is the deployment's own: the record remembers that of the last one, so that the
-    name of an environment which was given up, and is gone, is not given to another.
+    Its number is the deployment's own: the record remembers the newest one, so that the name of an
+    environment which was given up, and is gone, is not given to another.
     """
     taken = (f"d{id[1:]}" for id in [*known, *_ids(record)] if id.startswith(("b", "d")))
     id = next_id("d", taken, now)
@@ -56,4 +56,4 @@ def refuse_to_stack(record: Record, *, arm: bool) -> None:
 
 def _ids(record: Record) -> list[str]:
     deployments = [record.work, record.pending, record.pending and record.pending.replaces]
-    return [record.last, *(id for d in deployments if d for id in (d.id, d.target))]
+    return [record.last, record.newest, *(id for d in deployments if d for id in (d.id, d.target))]

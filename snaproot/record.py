@@ -75,6 +75,7 @@ def _record_fields(record: Record) -> dict[str, object]:
         **record.extra,
         "base": record.base,
         "last": record.last,
+        "newest": record.newest,
         "work": _deployment_fields(record.work),
         "pending": _deployment_fields(record.pending),
     }
@@ -89,7 +90,7 @@ def _deployment_fields(deployment: Deployment | None) -> dict[str, object] | Non
 
 
 def _record(data: Mapping[str, object]) -> Record:
-    known = ("format", "reader", "base", "last", "work", "pending")
+    known = ("format", "reader", "base", "last", "newest", "work", "pending")
     work, pending = _deployment(data["work"]), _deployment(data["pending"])
     if work is not None and work.phase is not Phase.STAGING:
         raise TypeError(f"work that is {work.phase}")
@@ -99,7 +100,8 @@ def _record(data: Mapping[str, object]) -> Record:
         base=_id(data["base"]),
         format=cast(int, data["format"]),  # checked by parse
         reader=_text(data.get("reader", READER)),
-        last="" if data["last"] == "" else _id(data["last"]),
+        last=_id_or_none(data["last"]),
+        newest=_id_or_none(data.get("newest", "")),
         work=work,
         pending=pending,
         extra={key: value for key, value in data.items() if key not in known},
@@ -144,6 +146,10 @@ def _id(value: object) -> str:
     if not ID.fullmatch(_text(value)):
         raise TypeError(f"{value!r} is no id")
     return _text(value)
+
+
+def _id_or_none(value: object) -> str:
+    return "" if value == "" else _id(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -107,12 +107,16 @@ def moved(deployment: Deployment, phase: Phase) -> Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What snaproot remembers outside every boot environment."""
+    """What snaproot remembers outside every boot environment.
+
+    `last` is the deployment that was promoted last, `newest` the newest that there ever was.
+    """
 
     base: str
     format: int = FORMAT
     reader: str = READER
     last: str = ""
+    newest: str = ""
     work: Deployment | None = None
     pending: Deployment | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -121,7 +125,7 @@ class Record:
         """Begin to stage; what a pending deployment holds stays as it is."""
         if self.work is not None or deployment.phase is not Phase.STAGING:
             raise RuntimeError("one deployment is staged at a time")
-        return replace(self, work=deployment)
+        return replace(self, work=deployment, newest=deployment.id)
 
     def dropped(self) -> "Record":
         """Forget the work, once what it created is gone."""
@@ -131,7 +135,7 @@ class Record:
         """Begin with a target that is already complete: to be armed, or promoted where it runs."""
         if self.pending is not None or deployment.phase not in {Phase.STAGED, Phase.PROMOTING}:
             raise RuntimeError("one deployment is pending at a time")
-        return replace(self, pending=deployment)
+        return replace(self, pending=deployment, newest=deployment.id)
 
     def unchosen(self) -> "Record":
         """Forget a choice that could not be armed."""
