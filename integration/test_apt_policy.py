@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import pytest
 from integration import archive as recipes
 from integration import debian
 from integration.archive import Archive
-from integration.machine import Machine, configured
+from integration.machine import REPOSITORY, Machine, configured
 from snaproot.environment import Environment, Installed
 from snaproot.filesystem.metadata import parse
 from tests.trust.repository import Repository
@@ -63,9 +63,9 @@ class Bench:
     def package(self) -> Path:
         return next((self.served.directory / "pool").glob(f"{recipes.SCRIPT}_*.deb"))
 
-    def under(self, rules: str, *, version: int = 1, above: str = "") -> Machine:
+    def under(self, rules: str, *, above: str = "") -> Machine:
         """Return the machine with a policy; `rules` are those of [packages]."""
-        text = f"schema = 1\nversion = {version}\n{above}[packages]\n{rules}"
+        text = f"schema = 1\nversion = 1\n{above}[packages]\n{rules}"
         prefix = ("unshare", "-m", "sh", "-e", "-c", POLICED, "sh", text)
         return replace(self.machine, prefix=prefix)
 
@@ -409,15 +409,41 @@ def test_an_archive_that_is_not_pinned_is_named(
     assert words in message
 
 
-def test_no_policy_is_followed_by_an_older_one(bench: Bench) -> None:
-    """As when a rollback brings an old /etc with it."""
-    bench.under(VERIFIED, version=5)("run", "true")
-    bench.machine("abandon", "-y")
-    reason, message = bench.refused(bench.under(VERIFIED, version=4), "run", "true")
-    assert reason == "policy.rollback"
-    assert "has version 4, and 5 was here before" in message
-    bench.under(VERIFIED, version=5)("trust", "show")
-    (bench.machine.snaproot / "record/trust/floors.json").unlink()
+def test_the_manuals_example_pins_debians_own_keys(bench: Bench) -> None:
+    """Those of primary keys: a signature names its subkey, and apt the key that it belongs to."""
+    page = (REPOSITORY / "contrib/man/snaproot-policy.5").read_text()
+    keyring = bench.root / "usr/share/keyrings/debian-archive-keyring.gpg"
+    bodies = public_keys(keyring.read_bytes())
+    primaries = {sha1(body, usedforsecurity=False).hexdigest().upper() for body in bodies}
+    named = set(re.findall(r'"([0-9A-F]{40})"', page))
+    assert len(named) == 4
+    assert named <= primaries
+
+
+def public_keys(keyring: bytes) -> Iterator[bytes]:
+    """Give what the fingerprint of each primary key is over (RFC 4880, 4.2 and 12.2)."""
+    while keyring:
+        tag, old = keyring[0], not keyring[0] & 0x40
+        kind = (tag & 0x3C) >> 2 if old else tag & 0x3F
+        if old:
+            head = 1 + (1 << (tag & 3))
+            size = int.from_bytes(keyring[1:head])
+        else:
+            head, size = _new_length(keyring)
+        if kind == _PUBLIC_KEY:
+            yield b"\x99" + size.to_bytes(2) + keyring[head : head + size]
+        keyring = keyring[head + size :]
+
+
+def _new_length(packet: bytes) -> tuple[int, int]:
+    if packet[1] < _TWO_BYTES:
+        return 2, packet[1]
+    if packet[1] < _FOUR_BYTES:
+        return 3, (packet[1] - _TWO_BYTES << 8) + packet[2] + _TWO_BYTES
+    return 6, int.from_bytes(packet[2:6])
+
+
+_PUBLIC_KEY, _TWO_BYTES, _FOUR_BYTES = 6, 192, 255
 
 
 # -- what is revoked before it is upgraded to

@@ -99,6 +99,38 @@ def test_a_trial_is_judged_where_it_runs(hardware: Hardware) -> None:
     assert seen["base"] == seen["default"] == seen["booted"] == second
 
 
+def test_no_rollback_brings_an_old_policy_with_it(hardware: Hardware) -> None:
+    """What is believed lies in /etc, and that goes back."""
+    machine = hardware.boot("boot-1")
+    (first,) = machine.ids()
+    policy(hardware, first, 4)
+    machine("run", "touch", "/usr/lib/marker")
+    second = machine.ids()[-1]
+    machine = hardware.boot("boot-2")
+    machine("promote")
+    policy(hardware, second, 5)
+    machine("run", "touch", "/usr/lib/another")
+    machine("rollback", first, "-y")
+    machine = hardware.boot("boot-3")
+    machine("promote")
+    assert "has version 4, and 5 was here before" in machine.refused("run", "true", status=3)
+    assert "policy has version 4" in machine("doctor", status=3).out
+    policy(hardware, first, None)
+    assert "version 5 of it was in force" in machine.refused("run", "true", status=1)
+    policy(hardware, first, 6)
+    machine("run", "true")
+    machine("rollback", "-y")
+
+
+def policy(hardware: Hardware, id: str, version: int | None) -> None:
+    """Put the admin's policy in the /etc of a boot environment, or take it away."""
+    etc = hardware.offline.snaproot / f"environments/{id}/root/etc"
+    place = etc / "snaproot/trust/policy.toml"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    text = f'schema = 1\nversion = {version}\n[packages]\nrun = "allow"\n'
+    place.unlink() if version is None else place.write_text(text)
+
+
 def test_a_rejected_trial_goes_after_the_reboot(hardware: Hardware) -> None:
     machine = hardware.boot("boot-1")
     machine("run", "touch", "/usr/lib/marker")

@@ -137,7 +137,7 @@ def _trust(system: System, seen: Overview) -> Iterator[Finding]:
         what = f"{one.id} is not to be trusted any more: {one.why}"
         yield Finding(Level.BAD, "trust", what, "snaproot trust audit")
     for remark in believed.lint(found, now()):
-        if remark.weight is Weight.ERROR:
+        if remark.weight is Weight.ERROR and remark.code != "lint.expired":  # said already
             what = f"{remark.message} ({remark.code})"
             yield Finding(Level.BAD, "trust", what, "snaproot trust lint")
 
@@ -149,6 +149,7 @@ def _standing(found: "Believed") -> Finding:
 
     try:
         standing.check(found, now())
+        standing.require_vouched(found, now())
     except SnaprootError as error:
         return Finding(Level.BAD, "trust", str(error), error.hint)
     what = f"version {found.policy.version} of a policy: {found.origin}"

@@ -31,6 +31,10 @@ class PackageChange:
     after: str
 
 
+SALVAGED = "salvaged"
+"""The origin of one whose metadata were lost, and written anew from what the filesystem shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     """One package that a deployment brought.

@@ -21,6 +21,18 @@ def rules(believed: Believed, now: datetime) -> Packages:
     return believed.policy.packages
 
 
+def archives(believed: Believed, now: datetime) -> Packages:
+    """Read the rules for archives, where somebody has vouched for them lately.
+
+    Not asked of `run` and `shell`: a machine that has lost its network is repaired with them.
+    Raises as `rules` does, and Distrusted where no archive may be used.
+    """
+    found = rules(believed, now)
+    standing.require_vouched(believed, now)
+    check_archives(found)
+    return found
+
+
 def check_archives(rules: Packages) -> None:
     """Raise Distrusted where no archive may be used."""
     if rules.archives is Archives.REFUSE:
@@ -40,8 +52,15 @@ def check_packages(believed: Believed, packages: Iterable[Installed]) -> None:
             raise Distrusted(
                 revoked.reason,
                 f"{package.name} {package.version}: {revoked.message}; nothing was changed",
-                hint=f"snaproot run apt-mark hold {package.name}, until there is another version",
+                hint=_without(package.name, believed.policy.packages.run),
             )
+
+
+def _without(name: str, run: Running) -> str:
+    """Say how the rest can be upgraded."""
+    if run is Running.REFUSE:
+        return "wait for another version in its archive, or hold it back with apt-mark(8)"
+    return f"snaproot run apt-mark hold {name}, until there is another version"
 
 
 def check_command(verb: str, running: Running, *, network: bool) -> None:

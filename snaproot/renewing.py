@@ -9,20 +9,21 @@ from snaproot.trust import believed, delivery, fetching, history
 from snaproot.trust.artifact import content
 from snaproot.trust.delivery import Delivery
 from snaproot.trust.store import LIMIT
+from snaproot.trust.tufclient import STILL
 
 
 def renew(system: System, report: Report) -> None:
     """Fetch what `[trust] source` has, if it is set: a revocation is to come before the upgrade.
 
-    A failure is told, not raised: what was delivered before holds, until it expires.
+    A failure is told, not raised: what was delivered before holds, unless it has expired.
     """
     if not system.config.trust.source:
         return
     try:
         done = deliver(system, system.config.trust.source, report)
     except SnaprootError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        system.announce(f"the policy could not be renewed: {error}{hint}")
+        said, hint = str(error).removesuffix(f"; {STILL}"), error.hint and f" ({error.hint})"
+        system.announce(f"the policy could not be renewed: {said}{hint}")
         return
     for line in done.notes:
         system.announce(line)

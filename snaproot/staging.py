@@ -210,15 +210,15 @@ class Staging:
 
     def _bound(self, believed: Believed) -> PackageManager:
         """Find the package manager, bound to the policy. Raises Distrusted where none may work."""
-        rules = permits.rules(believed, now())
-        permits.check_archives(rules)
+        rules = permits.archives(believed, now())
         root = self.system.filesystem.place(self._parent()).root
         return detect(root, self.system.config.packages, rules)
 
     def _write_down(self, believed: Believed) -> None:
         """Keep which policy a target is built by, before it is; the very one that was asked.
 
-        From then on no older one is believed, whatever root with whatever `/etc` runs.
+        From then on no older one of the admin's is believed, whatever root with whatever `/etc`
+        runs.
         """
         history.note(self.system.trust, believed, now())
         if believed.seen:

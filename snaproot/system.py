@@ -111,7 +111,7 @@ class System:
         """Read whom to believe. Raises ConfigError, Distrusted, Unverifiable."""
         from snaproot.trust import believed
 
-        return believed.load(self.trust)
+        return believed.load(self.trust, running=self.running)
 
     def packages(self, root: Path) -> PackageManager:
         """Find the package manager of a root."""

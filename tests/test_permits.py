@@ -96,6 +96,16 @@ def test_run_and_shell_are_allowed_limited_or_refused(
     assert 'packages.shell = "allow"' in seen.value.hint
 
 
+def test_a_delivery_that_has_expired_lets_in_no_archive_and_a_repair() -> None:
+    """A machine without a network cannot have another delivered, and is mended by hand."""
+    over = replace(BELIEVED, updated=NOW, expires=NOW)
+    with pytest.raises(Distrusted, match="nobody has vouched") as seen:
+        permits.archives(over, NOW)
+    assert "trust update" in seen.value.hint
+    assert permits.rules(over, NOW).run is Running.ALLOW
+    assert permits.archives(replace(over, expires=LATER), NOW) == RULES
+
+
 @pytest.mark.parametrize(
     ("digests", "refused"),
     [([], False), (["66" * 32, ""], False), (["66" * 32, DIGEST], True)],

@@ -116,31 +116,33 @@ def _choices(system: "System", *, settle: bool) -> "Choices":
         last = system.transaction.recover()[-1]
         if last.reboot:
             raise NeedsRecovery(f"{last.why}; a reboot has to come first", hint="reboot")
-    environments = system.filesystem.environments()
+    environments, record = system.filesystem.environments(), system.records.load()
     return Choices(
         environments=environments,
-        record=system.records.load(),
+        record=record,
         booted=system.filesystem.booted(),
         default=system.filesystem.default(),
-        revoked=_revoked(system, environments),
+        revoked=_revoked(system, environments, record.base),
     )
 
 
-def _revoked(system: "System", environments: "Sequence[Environment]") -> "Mapping[str, str]":
+def _revoked(
+    system: "System", environments: "Sequence[Environment]", base: str
+) -> "Mapping[str, str]":
     """Say why by the ids of those that are revoked.
 
     The way back does not end at a configuration that cannot be read: that is said, and whoever goes
-    back knows what they do. Nor at damaged metadata, of which nobody knows what they named.
+    back knows what they do.
     """
-    from snaproot.trust.audit import audit
+    from snaproot.trust.audit import barred
 
     try:
         believed = system.believed()
     except SnaprootError as error:
         system.announce(f"nobody can tell what has been revoked: {error}")
         return {}
-    listed, known = believed.revocations, [one for one in environments if not one.damage]
-    return {one.id: one.why for one in audit(listed, known)} if listed else {}
+    listed = believed.revocations
+    return barred(listed, environments, base) if listed else {}
 
 
 def _carry_out(

@@ -55,7 +55,7 @@ def listing(
     """List the boot environments, oldest first. Also: ls.
 
     An unverified change is what `run` or `shell` did: in the root that they made, and in all that
-    were made from that one.
+    were made from that one. Where metadata were lost, nobody knows what was verified.
     """
     from snaproot.cli import shapes
     from snaproot.overview import look

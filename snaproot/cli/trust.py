@@ -65,10 +65,11 @@ def verify(
 def show(call: Call) -> None:
     """Show what is believed: the policy in force, its keys, and what is revoked."""
     from snaproot.cli import trustbelieved
+    from snaproot.system import now
 
     found = _believed(call)
     shape = trustbelieved.shape(found)
-    call.output.result(shape, lambda: trustbelieved.show(call.output, found))
+    call.output.result(shape, lambda: trustbelieved.show(call.output, found, now()))
 
 
 @verb("snaproot trust lint", "snaproot trust lint policy.toml", group="trust")

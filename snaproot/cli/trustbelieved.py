@@ -1,11 +1,19 @@
 """What `trust show` shows: to scripts as an object, to people as lines and a table."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from snaproot.output import Output, Table
 from snaproot.tlog.quorum import Quorum
 from snaproot.trust.believed import Believed
-from snaproot.trust.policy import Authority, Leave, Packages, Policy
+from snaproot.trust.policy import (
+    Authority,
+    Expired,
+    Leave,
+    Packages,
+    Policy,
+    RevocationRules,
+)
 from snaproot.trust.revocationlist import Revocations
 from snaproot.trust.sigstore import reading
 from snaproot.wording import some
@@ -24,13 +32,14 @@ def shape(found: Believed) -> dict[str, object]:
     }
 
 
-def show(output: Output, found: Believed) -> None:
+def show(output: Output, found: Believed, now: datetime) -> None:
     """Print what is believed, the policy first."""
     policy = found.policy
     ends = f", until {policy.expires:%Y-%m-%d}" if policy.expires else ""
     output.say(f"policy        version {policy.version}, {found.origin}{ends}")
     if found.updated and found.expires:
-        output.say(f"delivered     {found.updated:%Y-%m-%d}, good until {found.expires:%Y-%m-%d}")
+        until = "EXPIRED" if found.expires <= now else "good until"
+        output.say(f"delivered     {found.updated:%Y-%m-%d}, {until} {found.expires:%Y-%m-%d}")
     output.say(f"bundles       {_required(policy)}")
     for line in _conditions(policy):
         output.say(f"              {line}")
@@ -62,7 +71,16 @@ def _policy(policy: Policy) -> dict[str, object]:
         "maximum_age_days": policy.maximum_age and policy.maximum_age.days,
         "minimum_version": dict(policy.minimum_version),
         "witnesses": policy.quorum and _witnesses(policy.quorum),
+        "revocations": policy.revocations and _rules(policy.revocations),
         "packages": _packages(policy),
+    }
+
+
+def _rules(rules: RevocationRules) -> dict[str, object]:
+    return {
+        "minimum_version": rules.minimum_version,
+        "expired": str(rules.expired),
+        "grace_days": rules.grace.days,
     }
 
 
@@ -71,6 +89,7 @@ def _authority(one: Authority) -> dict[str, object]:
         "name": one.name,
         "issuer": one.issuer,
         "identity": one.identity.text,
+        "glob": one.identity.glob,
         "claims": dict(one.claims),
         "predicate": one.predicate_type or None,
         "builder": one.builder_id or None,
@@ -88,7 +107,15 @@ def _packages(policy: Policy) -> dict[str, object]:
     said = policy.packages
     return {
         "archives": str(said.archives),
-        "pinned": sorted(said.pinned),
+        "pinned": [
+            {
+                "name": one.name,
+                "origin": one.origin,
+                "suite": one.suite,
+                "signed_by": list(one.signed_by),
+            }
+            for one in said.pinned.values()
+        ],
         "unauthenticated": str(said.unauthenticated),
         "trusted_yes": str(said.trusted_yes),
         "downgrade": str(said.downgrade),
@@ -124,6 +151,9 @@ def _conditions(policy: Policy) -> Iterator[str]:
         yield f"signed at most {policy.maximum_age.days} days ago"
     for product, version in policy.minimum_version.items():
         yield f"{product}: version {version}, or later"
+    rules = policy.revocations
+    if rules is not None and rules.expired is Expired.GRACE:
+        yield f"an expired list of revocations serves for {rules.grace.days} days more"
     if policy.quorum is not None:
         said = _witnesses(policy.quorum)
         yield f"in a log that {said['need']} of {some(policy.quorum.groups[0].members)} witnessed"

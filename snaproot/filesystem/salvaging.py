@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snaproot.environment import Digests, Environment
-
-ORIGIN = "salvaged"
+from snaproot.environment import SALVAGED, Digests, Environment
 
 
 def shown(id: str, root: Path, files: Path) -> Environment:
@@ -16,7 +14,7 @@ def shown(id: str, root: Path, files: Path) -> Environment:
     """
     return Environment(
         id=id,
-        origin=ORIGIN,
+        origin=SALVAGED,
         created=_created(files),
         kernel=_kernel(root),
         sealed=True,

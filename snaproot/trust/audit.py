@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from snaproot.environment import Environment
+from snaproot.environment import SALVAGED, Environment
 from snaproot.trust import rests, revocation
 from snaproot.trust.facts import Unverifiable
 from snaproot.trust.rests import Rests
 from snaproot.trust.revocation import Revoked
-from snaproot.trust.revocationlist import Revocations
+from snaproot.trust.revocationlist import Kind, Revocations
 
 KEY = "rests"
 """Where the metadata have it."""
+_CONFIGURATION = frozenset({Kind.POLICY, Kind.TRUSTED_ROOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,29 @@ def audit(revocations: Revocations, environments: Iterable[Environment]) -> list
     """Name those that are affected, in the order given."""
     found = (_examined(revocations, one) for one in environments)
     return [one for one in found if one.revoked or one.unreadable]
+
+
+def barred(
+    revocations: Revocations, environments: Sequence[Environment], base: str
+) -> Mapping[str, str]:
+    """Say why by the ids of those that nobody is to go to.
+
+    Not for a policy that let in the base as well: to stay there would be no better, and all that is
+    made from it has that in it. Nor for metadata that are damaged or lost: nobody knows.
+    """
+    found = {one.id: one for one in audit(revocations, filter(_is_known, environments))}
+    here = found[base].revoked if base in found else ()
+    spared = {hit.entry for hit in here if hit.entry.kind in _CONFIGURATION}
+    left = {one: [hit for hit in one.revoked if hit.entry not in spared] for one in found.values()}
+    return {
+        one.id: one.unreadable or hits[0].message
+        for one, hits in left.items()
+        if one.unreadable or hits
+    }
+
+
+def _is_known(environment: Environment) -> bool:
+    return not environment.damage and environment.origin != SALVAGED
 
 
 def rested(environment: Environment) -> tuple[Rests, ...]:
@@ -67,6 +91,8 @@ def _table(one: object) -> Mapping[str, object]:
 def _examined(revocations: Revocations, environment: Environment) -> Affected:
     if environment.damage:
         return Affected(environment.id, (), f"its metadata cannot be read: {environment.damage}")
+    if environment.origin == SALVAGED:
+        return Affected(environment.id, (), "its metadata were lost: nobody knows who let it in")
     packages = (Rests(one.digest) for one in environment.installed if one.digest)
     try:
         hits = _hits(revocations, (*rested(environment), *packages))

@@ -34,8 +34,8 @@ class Believed:
     """The policy in force, `origin` says whose, and the files that it rests on.
 
     `trusted_root` and `revocations` are none where it names none. `floors` are outside every boot
-    environment; without a system that is adopted there are none. `local` is one that lies in a
-    directory: `/etc` goes back with a root, and what is in it with it.
+    environment; without a system that is adopted there are none. `kept` says that it has floors of
+    its own there: the admin's, as `/etc` goes back with a root.
     """
 
     origin: str
@@ -45,12 +45,12 @@ class Believed:
     floors: Floors = field(default_factory=Floors)
     updated: datetime | None = None
     expires: datetime | None = None
-    local: bool = False
+    kept: bool = False
 
     @property
     def seen(self) -> Mapping[str, int]:
         """Name the floors that follow from its having been used; a delivery has raised its own."""
-        if not self.local:
+        if not self.kept:
             return {}
         listed = self.revocations.version if self.revocations else 0
         names = _floor_names(self.origin)
@@ -61,7 +61,7 @@ class Believed:
         """Say who has to renew it."""
         if self.updated is not None:
             return "fetch a newer one: snaproot trust update"
-        return f"the policy, and what it names, is renewed by who wrote {self.origin}"
+        return f"the policy, and what it names, is renewed by whoever wrote {self.origin}"
 
     @property
     def root_digest(self) -> str:
@@ -70,11 +70,17 @@ class Believed:
 
 
 def load(
-    store: Store | None, directories: Sequence[Path] = DIRECTORIES, *, within: Path = Path("/")
+    store: Store | None,
+    directories: Sequence[Path] = DIRECTORIES,
+    *,
+    within: Path = Path("/"),
+    running: bool = True,
 ) -> Believed:
     """Read what is believed; `within` is for `modes.read`.
 
-    Raises ConfigError, Distrusted, Unverifiable: then nothing is.
+    The first of the directories is the admin's. What lies there has floors, unless it is not the
+    system's own: `running` is false with `--sysroot`, where the store is another system's.
+    Raises ConfigError, Distrusted, Unverifiable: then nothing is believed.
     """
     found = store.configuration() if store else None
     lowest = store.floors() if store else Floors()
@@ -82,8 +88,12 @@ def load(
         return _delivered(found, lowest)
     for directory in directories:
         content = _optional(directory / POLICY, within)
+        kept = running and directory == directories[0]
         if content is not None:
-            return _local(directory, content, lowest, within)
+            own = _local(directory, content, lowest, within)
+            return _with_floors(own) if kept else own
+        if kept:
+            _require_never(directory / POLICY, lowest)
     policy = policyfile.parse(SHIPPED.encode(), PurePath("policy.toml"))
     return Believed("shipped with snaproot", policy, floors=lowest)
 
@@ -144,12 +154,24 @@ def _local(directory: Path, content: bytes, lowest: Floors, within: Path) -> Bel
     beside = {
         name: modes.read(directory / file, within=within) for name, file in named.items() if file
     }
-    names = _floor_names(str(path))
-    held = replace(
-        lowest,
-        versions={**lowest.versions, **{name: lowest.of(own) for name, own in names.items()}},
-    )
-    return replace(_taken(str(path), {POLICY: content, **beside}, held), local=True)
+    return _taken(str(path), {POLICY: content, **beside}, lowest)
+
+
+def _with_floors(found: Believed) -> Believed:
+    """Hold a policy, and the list beside it, to the floors of its path."""
+    own = {name: found.floors.of(named) for name, named in _floor_names(found.origin).items()}
+    return replace(found, floors=found.floors.raised(own), kept=True)
+
+
+def _require_never(path: Path, lowest: Floors) -> None:
+    """Refuse to fall back to others' policy where a root was gone back to that has none yet."""
+    floor = lowest.of(_floor_names(str(path))[floors.POLICY])
+    if floor:
+        raise Unverifiable(
+            "policy.missing",
+            f"{path} is not there, and version {floor} of it was in force; nothing is believed",
+            hint="put it back, or one that says what is to hold now, see snaproot-policy(5)",
+        )
 
 
 def _floor_names(origin: str) -> Mapping[str, str]:

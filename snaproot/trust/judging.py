@@ -47,6 +47,7 @@ def judge(believed: Believed, digest: str, bundles: Sequence[Given], now: dateti
     there is nothing to verify with. What the policy refuses is in the decision.
     """
     graceful = standing.check(believed, now)
+    standing.require_vouched(believed, now)
     if believed.revocations:
         for revoked in revocation.check_digest(believed.revocations, digest):
             raise revoked.error()

@@ -34,7 +34,9 @@ class Revoked:
     def error(self) -> Distrusted:
         """Make the refusal of it."""
         return Distrusted(
-            self.reason, f"{self.message}; it was not accepted", hint="snaproot trust show"
+            self.reason,
+            f"{self.message}; it was not accepted",
+            hint="another version of it may be good: ask who publishes the list of revocations",
         )
 
 

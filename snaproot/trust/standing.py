@@ -20,15 +20,20 @@ def check(believed: Believed, now: datetime) -> bool:
         raise
 
 
-def _serves(believed: Believed, now: datetime) -> bool:
-    if _has_dates(believed):
-        clock.check(now, believed.floors.time - clock.LEEWAY)
+def require_vouched(believed: Believed, now: datetime) -> None:
+    """Raise Distrusted where nobody has lately said that what was delivered is the newest."""
     if believed.expires and believed.expires <= now:
         raise Distrusted(
             "delivery.expired",
             f"nobody has vouched for the policy since {believed.expires:%Y-%m-%d}; "
             "nothing is accepted",
+            hint=believed.renewal,
         )
+
+
+def _serves(believed: Believed, now: datetime) -> bool:
+    if _has_dates(believed):
+        clock.check(now, believed.floors.time - clock.LEEWAY)
     for refusal in evaluation.standing(believed.policy, now, believed.floors):
         raise Distrusted(refusal.reason, f"{refusal.message}; nothing is accepted")
     if believed.revocations is None:

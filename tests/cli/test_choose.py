@@ -32,5 +32,5 @@ def test_damaged_metadata_do_not_bar_the_way_back() -> None:
         Environment(id="b1", installed=(Installed("mawk", "1.3", DIGEST),)),
         Environment(id="b2", damage="it is torn"),
     ]
-    found = choose._revoked(cast("System", Stub(there)), there)
+    found = choose._revoked(cast("System", Stub(there)), there, "b2")
     assert set(found) == {"b1"}

@@ -12,7 +12,7 @@ from snaproot.trust.believed import Believed
 from snaproot.trust.floors import Floors
 from snaproot.trust.policyfile import parse
 from tests.cli.test_shapes import MANUAL
-from tests.trust.test_policy import ALL, HERE
+from tests.trust.test_policy import ALL, FINGERPRINT, HERE, NOW
 
 FOUND = Believed(
     str(HERE), parse(ALL.encode(), HERE), floors=Floors({"policy": 7, "product image": 3})
@@ -21,7 +21,7 @@ FOUND = Believed(
 
 def shown() -> str:
     out = io.StringIO()
-    trustbelieved.show(Output(json=False, out=out, err=sys.stderr, in_=sys.stdin), FOUND)
+    trustbelieved.show(Output(json=False, out=out, err=sys.stderr, in_=sys.stdin), FOUND, NOW)
     return re.sub(r"\s+", " ", out.getvalue())
 
 
@@ -38,12 +38,26 @@ def test_all_that_is_asked_for_is_an_object() -> None:
     assert made["floors"] == {"policy": 7, "product image": 3}
 
 
+def test_archives_lists_and_globs_are_among_it() -> None:
+    policy = json.loads(json.dumps(shape(FOUND)))["policy"]
+    assert [one["glob"] for one in policy["authorities"]] == [True, False, False, False]
+    assert policy["revocations"] == {"minimum_version": 3, "expired": "grace", "grace_days": 5}
+    (pinned,) = policy["packages"]["pinned"]
+    assert pinned == {
+        "name": "debian",
+        "origin": "Debian",
+        "suite": "trixie",
+        "signed_by": [FINGERPRINT],
+    }
+
+
 def test_all_that_is_asked_for_is_told_to_people() -> None:
     said = shown()
     for words in (
         "signed at most 30 days ago",
         "image: version 1.2.0, or later",
         "2 of w1, w2",
+        "serves for 5 days more",
         "rebuilders: 1 of rb0, rb1",
         "let in: unauthenticated, older versions",
         "pinned: Debian, trixie, signed by",

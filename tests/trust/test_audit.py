@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from snaproot.environment import Environment, Installed
+from snaproot.environment import SALVAGED, Environment, Installed
 from snaproot.filesystem import metadata
 from snaproot.trust import rests
-from snaproot.trust.audit import KEY, audit
+from snaproot.trust.audit import KEY, audit, barred, carried, rested
 from snaproot.trust.revocationlist import Revocations, parse
 from tests.trust.private import create
 from tests.trust.test_judging import SIGNERS, World
@@ -91,6 +92,38 @@ def test_what_cannot_be_read_is_told_and_not_passed_over() -> None:
     (only,) = audit(listed(), [Environment(id="b1", extra={KEY: [{"format": 1}]})])
     assert only.unreadable
     assert only.why == only.unreadable
+
+
+def under(id: str, *policies: str, origin: str = "upgrade") -> Environment:
+    made = Environment(id=id, origin=origin)
+    for policy in policies:
+        made = replace(made, extra=carried(made, policy=policy * 64, trusted_root=""))
+    return made
+
+
+def test_a_policy_is_of_all_that_is_made_from_what_it_let_in() -> None:
+    there = [under("b1", "a"), under("b2", "a", "b"), under("b3", "b"), under("b4", "b", "a", "a")]
+    gone = listed({"kind": "policy", "value": f"sha256:{'a' * 64}"})
+    assert affected(gone, there) == ["b1", "b2", "b4"]
+    assert len(rested(there[3])) == 2
+
+
+def test_nobody_is_kept_from_what_is_no_worse_than_where_they_are() -> None:
+    there = [under("b1", "a"), under("b2", "a"), under("b3", "b")]
+    gone = listed({"kind": "policy", "value": f"sha256:{'a' * 64}"})
+    assert [*barred(gone, there, "b3")] == ["b1", "b2"]
+    assert [*barred(gone, there, "b2")] == []
+    packages = (Installed("mawk", "1.3", "c" * 64),)
+    same = [replace(one, installed=packages) for one in there]
+    digest = listed({"kind": "digest", "value": f"sha256:{'c' * 64}"})
+    assert [*barred(digest, same, "b2")] == ["b1", "b2", "b3"]
+
+
+def test_of_what_was_lost_nobody_can_tell_and_nobody_is_kept_from_it() -> None:
+    lost = under("b1", origin=SALVAGED)
+    (only,) = audit(listed(), [lost])
+    assert "were lost" in only.unreadable
+    assert not barred(listed(), [lost], "b1")
 
 
 def test_whose_metadata_is_damaged_may_rest_on_anything() -> None:

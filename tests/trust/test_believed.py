@@ -16,9 +16,8 @@ from snaproot.trust.revocationlist import parse
 from snaproot.trust.store import Configuration, Store, delivered
 from tests.trust.test_store import PIN, configuration
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-ROOT = b'{"a": "root"}'
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
+ROOT = b'{"a": "root"}'
 OTHER = "schema = 1\nversion = 2\n"
 
 
@@ -107,21 +106,40 @@ def test_a_file_that_the_policy_names_has_to_be_there(file: str, load: Mapping[s
     assert told.value.reason == "file.missing"
 
 
-def test_each_place_has_floors_of_its_own(load: Mapping[str, Path], store: Store) -> None:
+def test_the_admins_policy_does_not_go_back_with_a_root(
+    load: Mapping[str, Path], store: Store
+) -> None:
     put(load["vendor"], policy__toml="schema = 1\nversion = 7\n")
     vendors = loaded(load, store)
-    standing.check(vendors, NOW)
-    store.raise_floors(vendors.seen)
+    assert vendors.seen == {}, "the vendor's is part of the root"
     place = put(load["etc"], policy__toml=OTHER)
     admins = loaded(load, store)
     standing.check(admins, NOW)
     store.raise_floors(admins.seen)
-    (place / "policy.toml").write_text(OTHER.replace("2", "1"))
+    older = OTHER.replace("2", "1")
+    (place / "policy.toml").write_text(older)
     with pytest.raises(Distrusted) as told:
         standing.check(loaded(load, store), NOW)
     assert told.value.reason == "policy.rollback"
     (place / "policy.toml").unlink()
-    standing.check(loaded(load, store), NOW)
+    with pytest.raises(Unverifiable, match="version 2 of it was in force") as gone:
+        loaded(load, store)
+    assert gone.value.reason == "policy.missing"
+
+
+def test_another_systems_floors_are_not_held_against_ones_own_policy(
+    load: Mapping[str, Path], store: Store
+) -> None:
+    """With --sysroot: neither raised nor asked."""
+    put(load["etc"], policy__toml=OTHER)
+    store.raise_floors({f"policy {load['etc']}/policy.toml": 9})
+    within = load["etc"].parent
+    found = believed.load(store, tuple(load.values()), within=within, running=False)
+    standing.check(found, NOW)
+    assert found.seen == {}
+    (load["etc"] / "policy.toml").unlink()
+    found = believed.load(store, tuple(load.values()), within=within, running=False)
+    assert "shipped" in found.origin
 
 
 def test_an_older_list_beside_a_policy_is_refused(load: Mapping[str, Path], store: Store) -> None:
