@@ -90,13 +90,10 @@ def standing(policy: Policy, now: datetime, floors: Floors) -> list[Refusal]:
     return found
 
 
-def seen(policy: Policy, decision: Decision) -> Mapping[str, int]:
-    """Name the floors that follow from what was accepted; of what was refused, none does."""
-    if not decision.accepted:
-        return {}
-    release = decision.release
-    product = {releaserules.floor_name(release.name): release.rollback_index} if release else {}
-    return {POLICY: policy.version, **product}
+def seen(decision: Decision) -> Mapping[str, int]:
+    """Name the floor of the product that was accepted; of what was refused, there is none."""
+    release = decision.release if decision.accepted else None
+    return {releaserules.floor_name(release.name): release.rollback_index} if release else {}
 
 
 def _missed(cases: Sequence[Case]) -> dict[Case, Refusal]:
