@@ -68,10 +68,10 @@ class Disk:
         with self.mounted(ROOT) as place:
             return layouts.digest(place)
 
-    def again(self) -> None:
+    def again(self, *options: str) -> None:
         """Export and import, as another machine would find it."""
         run(["zpool", "export", POOL])
-        run(["zpool", "import", "-N", "-R", str(self.altroot), POOL])
+        run(["zpool", "import", "-N", "-R", str(self.altroot), *options, POOL])
 
 
 def stock(place: Path) -> None:
@@ -361,10 +361,9 @@ with top_level(Path(sys.argv[1])) as top:
 def test_a_run_stopped_anywhere_is_taken_up_again(disk: Disk) -> None:
     """Stop before each step in turn, in one pool: every run meets the last one's ruins."""
     digest = disk.digest()
+    run(["zpool", "checkpoint", POOL])
     names = cut(disk, "").splitlines()
-    run(["zfs", "destroy", "-R", f"{POOL}/ROOT/b4k7q2x"])
-    run(["zfs", "destroy", "-r", f"{POOL}/snaproot"])
-    run(["zpool", "set", f"bootfs={ROOT}", POOL])
+    disk.again("--rewind-to-checkpoint")
     pristine = disk.datasets()
     for name in names:
         cut(disk, name, status=9)

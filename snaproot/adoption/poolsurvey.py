@@ -1,6 +1,6 @@
 """Read what is in a ZFS pool, without touching it and without following links out of its roots."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from snaproot.adoption.facts import Dataset, Found, Pool, Root, Subvolume, Surve
 from snaproot.adoption.inspection import kernel, size, system, units
 from snaproot.adoption.places import SHARED
 from snaproot.adoption.plan import root_of, seen
+from snaproot.adoption.shape import ORIGINAL
 from snaproot.adoption.view import View, inside, text_of
+from snaproot.environment import Standing
 from snaproot.errors import Refused, SnaprootError
-from snaproot.filesystem import Workspace
-from snaproot.filesystem.zfs import commands
+from snaproot.filesystem import Workspace, metadata
+from snaproot.filesystem.zfs import commands, properties
 from snaproot.filesystem.zfs.names import Names
-from snaproot.filesystem.zfs.properties import ENVIRONMENT
 from snaproot.fstab import Entry
 from snaproot.inside import Inside
 from snaproot.mountinfo import mount_of
@@ -105,15 +106,23 @@ def _datasets(pool: str, altroot: str) -> Iterator[Dataset]:
 
 
 def _not_ours(pool: str, running: str, found: Iterable[Dataset]) -> Iterator[Dataset]:
-    """Leave out what an earlier adoption has made."""
+    """Leave out what an earlier adoption has made; the original is described before it ends."""
     names, listed = Names(pool), list(found)
     there = any(one.name == names.container for one in listed)
     local = commands.local(names.container, depth=1) if there else {}
-    made = [name for name in local if ENVIRONMENT in local[name] and name != running]
+    made = [name for name in local if name != running and _is_made(local[name])]
     ours = (names.home, f"{names.home}.partial", *made)
     for one in listed:
         if not any(one.name == own or one.name.startswith(f"{own}/") for own in ours):
             yield one
+
+
+def _is_made(known: Mapping[str, str]) -> bool:
+    """Tell a boot environment's root from the original, which may have been declared as that."""
+    try:
+        return metadata.parse(properties.text_of(known), ORIGINAL).standing is not Standing.ORIGINAL
+    except ValueError:
+        return properties.ENVIRONMENT in known
 
 
 def _roots(ground: Datasets, asked: Iterable[Dataset], known: dict[str, int]) -> Iterator[Root]:
