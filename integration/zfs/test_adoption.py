@@ -12,6 +12,7 @@ import pytest
 
 from integration import layouts, tinyroot
 from integration.machine import REPOSITORY, Machine
+from integration.zfs.bed import created
 from integration.zfs.bench import SCRATCH
 from snaproot.adoption.carving import flags, set_flags
 from snaproot.run import run
@@ -83,23 +84,10 @@ def stock(place: Path) -> None:
     os.setxattr(place / "srv", "user.note", b"kept")
 
 
-def created(*words: str) -> None:
-    """Make a pool. The disk is partitioned anew, and a slow udev may still be at the last one."""
-    for _ in range(3):
-        run(["udevadm", "settle"])
-        if run(words, check=False).status == 0:
-            return
-    run(words)
-
-
 @contextmanager
 def pool(altroot: Path, *options: str) -> Iterator[Disk]:
-    """Lend a pool with a stock root, `/home` in a dataset of its own.
-
-    The disk is partitioned anew: udev has to be done with the last one's partitions.
-    """
+    """Lend a pool with a stock root, `/home` in a dataset of its own."""
     altroot.mkdir(exist_ok=True)
-    run(["udevadm", "settle"])
     words = (*_OPTIONS, *_POSIX, *options, "-R", str(altroot))
     created("zpool", "create", "-f", *words, POOL, SCRATCH)
     try:
