@@ -29,18 +29,13 @@ def archives(believed: Believed, now: datetime) -> Packages:
     """
     found = rules(believed, now)
     standing.require_vouched(believed, now)
-    check_archives(found)
-    return found
-
-
-def check_archives(rules: Packages) -> None:
-    """Raise Distrusted where no archive may be used."""
-    if rules.archives is Archives.REFUSE:
+    if found.archives is Archives.REFUSE:
         raise Distrusted(
             "packages.archives",
             "the policy lets no package archive be used; nothing was changed",
             hint=f'packages.archives = "verified", or "pinned", would; {_SEEN}',
         )
+    return found
 
 
 def check_packages(believed: Believed, packages: Iterable[Installed]) -> None:

@@ -74,6 +74,7 @@ class Transaction(Steps):
         if target == record.base:
             raise NothingToDo(f"{target} is the default already")
         self._refuse_obstacle()
+        self._refuse_beneath(target)
         self.filesystem.intact(target)
         self.ledger.save(record.choosing(self._choice(kind, target, record, Phase.STAGED)))
         try:

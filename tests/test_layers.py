@@ -145,6 +145,12 @@ def test_opening_a_system_loads_nothing_of_trust() -> None:
     assert not [module for module in loaded if module.startswith(("trust/", "tlog/"))]
 
 
+def test_without_a_source_nobody_pays_for_fetching() -> None:
+    loaded = at_start("snaproot.background") | at_start("snaproot.cli.stage")
+    assert "renewing.py" in loaded
+    assert "trust/tufclient.py" not in loaded
+
+
 def at_start(name: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
     """Follow imports at module level, packages included, from one module on."""
     for module in _files(name):

@@ -65,11 +65,15 @@ def test_an_expiry_needs_a_clock_that_can_be_right() -> None:
     assert permits.rules(lasting, dawn) == RULES
 
 
+def ruled(archives: Archives) -> Believed:
+    return replace(BELIEVED, policy=replace(BELIEVED.policy, packages=Packages(archives=archives)))
+
+
 def test_no_archive_may_be_used_where_the_policy_refuses_all() -> None:
-    permits.check_archives(RULES)
-    permits.check_archives(Packages(archives=Archives.PINNED))
+    for archives in (Archives.VERIFIED, Archives.PINNED):
+        assert permits.archives(ruled(archives), NOW).archives is archives
     with pytest.raises(Distrusted, match="no package archive") as seen:
-        permits.check_archives(Packages())
+        permits.archives(ruled(Archives.REFUSE), NOW)
     assert seen.value.hint.startswith('packages.archives = "verified"')
 
 

@@ -68,8 +68,9 @@ def show(call: Call) -> None:
     from snaproot.system import now
 
     found = _believed(call)
-    shape = trustbelieved.shape(found)
-    call.output.result(shape, lambda: trustbelieved.show(call.output, found, now()))
+    root = trustbelieved.root(found.trusted_root)
+    shape = trustbelieved.shape(found, root)
+    call.output.result(shape, lambda: trustbelieved.show(call.output, found, root, now()))
 
 
 @verb("snaproot trust lint", "snaproot trust lint policy.toml", group="trust")

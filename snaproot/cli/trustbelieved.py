@@ -19,12 +19,26 @@ from snaproot.trust.sigstore import reading
 from snaproot.wording import some
 
 
-def shape(found: Believed) -> dict[str, object]:
-    """Describe what is believed. Raises Unverifiable for a trusted root that cannot be read."""
+def root(content: bytes | None) -> dict[str, object] | None:
+    """Describe a trusted root, if there is one. Raises Unverifiable where it cannot be read."""
+    if content is None:
+        return None
+    read = reading.instance(content, "the trusted root").root
+    return {
+        "sha256": read.fingerprint,
+        "authorities": [list(one.fingerprints) for one in read.authorities],
+        "ct_keys": [one.fingerprint for one in read.ct_logs],
+        "log_keys": [one.fingerprint for one in read.logs],
+        "timestamp_authorities": [list(one.fingerprints) for one in read.timestamp_authorities],
+    }
+
+
+def shape(found: Believed, root: Mapping[str, object] | None) -> dict[str, object]:
+    """Describe what is believed, with its trusted root as `root` describes it."""
     return {
         "origin": found.origin,
         "policy": _policy(found.policy),
-        "trusted_root": _root(found.trusted_root),
+        "trusted_root": root,
         "revocations": _listed(found.revocations),
         "floors": dict(found.floors.versions),
         "updated": found.updated and found.updated.isoformat(),
@@ -32,7 +46,7 @@ def shape(found: Believed) -> dict[str, object]:
     }
 
 
-def show(output: Output, found: Believed, now: datetime) -> None:
+def show(output: Output, found: Believed, root: Mapping[str, object] | None, now: datetime) -> None:
     """Print what is believed, the policy first."""
     policy = found.policy
     ends = f", until {policy.expires:%Y-%m-%d}" if policy.expires else ""
@@ -47,7 +61,7 @@ def show(output: Output, found: Believed, now: datetime) -> None:
     for pin in policy.packages.pinned.values():
         keys = some(pin.signed_by)
         output.say(f"              pinned: {pin.origin}, {pin.suite}, signed by {keys}")
-    _print_root(output, _root(found.trusted_root))
+    _print_root(output, root)
     _print_revocations(output, found.revocations)
     if policy.authorities:
         output.say()
@@ -165,19 +179,6 @@ def _claims(one: Authority) -> Iterator[str]:
     if one.builder_id:
         yield f"built by {one.builder_id}" + (f", as {one.build_type}" if one.build_type else "")
     yield from (f"built with {name} = {value}" for name, value in one.external_parameters.items())
-
-
-def _root(content: bytes | None) -> dict[str, object] | None:
-    if content is None:
-        return None
-    root = reading.instance(content, "the trusted root").root
-    return {
-        "sha256": root.fingerprint,
-        "authorities": [list(one.fingerprints) for one in root.authorities],
-        "ct_keys": [one.fingerprint for one in root.ct_logs],
-        "log_keys": [one.fingerprint for one in root.logs],
-        "timestamp_authorities": [list(one.fingerprints) for one in root.timestamp_authorities],
-    }
 
 
 def _print_root(output: Output, root: Mapping[str, object] | None) -> None:

@@ -116,7 +116,7 @@ def _read(given: Fields) -> Rests:
     given.only("format", "digest", "product", "version", "policy", "trusted_root", "signatures")
     if given.number("format", 1) != FORMAT:
         raise ValueError(f"it is of another format than {FORMAT}; a newer snaproot wrote it")
-    return Rests(
+    found = Rests(
         digest=given.text("digest", _or_empty(bad_digest)),
         product=given.text("product", _or_empty(bad_product)),
         version=given.text("version", _or_empty(bad_version)),
@@ -126,6 +126,9 @@ def _read(given: Fields) -> Rests:
             _read_signature(Fields.of("signature", one)) for one in given.items("signatures")
         ),
     )
+    if found.signatures and not found.digest:
+        raise ValueError("it has signatures, and not what they are of")
+    return found
 
 
 def _read_signature(given: Fields) -> Signature:

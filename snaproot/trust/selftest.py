@@ -66,9 +66,9 @@ CASES = (
     Case("a time that the log did not sign", "log.promise", "promise-forged"),
     Case("a proof that does not lead to the root", "log.proof", "proof-forged"),
     Case("an entry about another artifact", "log.entry", "entry-other"),
-    Case("one in an older log", "log.entry", "entry-other-v1"),
+    Case("another artifact's entry in an older log", "log.entry", "entry-other-v1"),
     Case("an entry about another attestation", "log.entry", "attestation-entry-other"),
-    Case("one of it in an older log", "log.entry", "attestation-entry-other-v1"),
+    Case("another attestation's entry in an older log", "log.entry", "attestation-entry-other-v1"),
 )
 
 

@@ -21,12 +21,12 @@ FOUND = Believed(
 
 def shown() -> str:
     out = io.StringIO()
-    trustbelieved.show(Output(json=False, out=out, err=sys.stderr, in_=sys.stdin), FOUND, NOW)
+    trustbelieved.show(Output(json=False, out=out, err=sys.stderr, in_=sys.stdin), FOUND, None, NOW)
     return re.sub(r"\s+", " ", out.getvalue())
 
 
 def test_all_that_is_asked_for_is_an_object() -> None:
-    made = json.loads(json.dumps(shape(FOUND)))
+    made = json.loads(json.dumps(shape(FOUND, None)))
     policy = made["policy"]
     (builder, *_) = policy["authorities"]
     assert builder["claims"]["runner_environment"] == "hosted"
@@ -39,7 +39,7 @@ def test_all_that_is_asked_for_is_an_object() -> None:
 
 
 def test_archives_lists_and_globs_are_among_it() -> None:
-    policy = json.loads(json.dumps(shape(FOUND)))["policy"]
+    policy = json.loads(json.dumps(shape(FOUND, None)))["policy"]
     assert [one["glob"] for one in policy["authorities"]] == [True, False, False, False]
     assert policy["revocations"] == {"minimum_version": 3, "expired": "grace", "grace_days": 5}
     (pinned,) = policy["packages"]["pinned"]
@@ -69,7 +69,7 @@ def test_all_that_is_asked_for_is_told_to_people() -> None:
 
 
 def test_the_manual_has_each_key() -> None:
-    made = shape(FOUND)
+    made = shape(FOUND, None)
     policy = made["policy"]
     assert isinstance(policy, dict)
     for key in (*made, *policy):
