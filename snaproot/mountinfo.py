@@ -51,8 +51,13 @@ def points_of(device: Path) -> list[Path]:
 
 def mounted_from(place: Path) -> list[Path]:
     """Name the mount points at and below a place, each before those below it."""
-    found = [m.point for m in parse(_MOUNTS.read_bytes()) if m.point.is_relative_to(place)]
-    return sorted(found, key=lambda point: len(point.parts))
+    return [mount.point for mount in mounts_in(place)]
+
+
+def mounts_in(place: Path) -> list[Mount]:
+    """List the mounts at and below a place, each before those below it."""
+    found = [m for m in parse(_MOUNTS.read_bytes()) if m.point.is_relative_to(place)]
+    return sorted(found, key=lambda mount: len(mount.point.parts))
 
 
 def mounted_as(source: str) -> list[Path]:

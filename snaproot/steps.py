@@ -203,13 +203,16 @@ class Steps:
         Last of all: until the record is IDLE the old base is what everything falls back to.
         """
         with self._told("nothing was cleaned up"):
-            for one in self.dispensable():
-                if one.why:
-                    self._let_go(one)
+            gone = [one for one in self.dispensable() if one.why]
+            for one in gone:
+                self._let_go(one)
+            if gone:
+                with self._told("something of what is removed is still there"):
+                    self.filesystem.empty_trash()
 
     def _let_go(self, one: Removal) -> None:
         with self._told(f"{one.id} ({one.why}) is still there"):
-            self._remove(one.id)
+            self._delete(one.id)
             self.announce(f"{one.id} is removed: {one.why}")
 
     @contextmanager
@@ -281,7 +284,15 @@ class Steps:
             self._remove(record.work.target)
         self.ledger.save(record.dropped())
 
-    def _remove(self, id: str) -> None:
+    def _remove(self, *ids: str) -> None:
+        """Delete some, and at the end, whatever came of it, what they shared with others."""
+        try:
+            for id in ids:
+                self._delete(id)
+        finally:
+            self.filesystem.empty_trash()
+
+    def _delete(self, id: str) -> None:
         """Delete one: the entry first, so that no menu ever leads to what is half there."""
         self.filesystem.discardable(id)
         self.bootloader.withdraw(id)

@@ -234,8 +234,7 @@ class Transaction(Steps):
         kept = [id for id in ids if id not in able]
         if kept:
             raise Refused(f"{kept[0]} has to stay; nothing was removed", hint="snaproot status")
-        for id in ids:
-            self._remove(id)
+        self._remove(*ids)
 
     def remove_original(self, id: str) -> None:
         """Delete the root from before the adoption. Raises Refused where something needs it."""

@@ -258,6 +258,7 @@ class FakeFilesystem:
         if not any(self.disk.has((part, id)) for part in ("where", *_PARTS)):
             return
         self.disk.put(("where", id), "trash")
+        self.disk.put(("shared", id), "what others were made from")
         self.disk.sync()
         self.disk.put(("sealed", id), False)
         for part in ("additions", "areas", "etc.parent", "etc.pristine", "etc"):
@@ -273,6 +274,13 @@ class FakeFilesystem:
         for key in sorted(self.disk.present()):
             if key[0] == "where" and self._where(key[1]) == "trash":
                 self.discard(key[1])
+        for id in self.left():
+            self.disk.drop(("shared", id))
+            self.disk.sync()
+
+    def left(self) -> list[str]:
+        """Name those that are gone, and of which something is still there."""
+        return [key[1] for key in sorted(self.disk.present()) if key[0] == "shared"]
 
     # -- pointer
 

@@ -203,7 +203,7 @@ def machine(*, counts: bool, plant: Plant = lambda m: m) -> Callable[[], Machine
 
 def sweep(scenario: Scenario, fresh: Callable[[], Machine]) -> int:
     """Cut the scenario everywhere, its recovery everywhere, and assert; return the disks seen."""
-    scenario(fresh())  # first of all it has to work
+    check_nothing_left(scenario, fresh())  # first of all it has to work
     seen: set[str] = set()
     for cut in cuts(scenario, fresh):
         check_always(cut)
@@ -215,6 +215,11 @@ def sweep(scenario: Scenario, fresh: Callable[[], Machine]) -> int:
             if last.do is not Do.NOTHING or again.record.pending:
                 check_reverts_by_itself(again)
     return len(seen)
+
+
+def check_nothing_left(scenario: Scenario, found: Machine) -> None:
+    scenario(found)
+    assert found.filesystem.left() == []
 
 
 def forgotten(found: Machine) -> set[str]:
@@ -447,7 +452,7 @@ class BaseRemovedBeforeIdle(Transaction):
 
 
 class RemovedBeforeItsEntry(Transaction):
-    def _remove(self, id: str) -> None:
+    def _delete(self, id: str) -> None:
         self.filesystem.discard(id)
         self.bootloader.withdraw(id)
 
@@ -519,10 +524,17 @@ class DiscardedBeforeDisarmed(Transaction):
         Transaction._finish_revert(self)
 
 
-class RootGoesBeforeItsEntry(Transaction):
-    def _remove(self, id: str) -> None:
-        self.filesystem.discard(id)
-        self.bootloader.withdraw(id)
+class LeavesWhatWasShared(Transaction):
+    def _remove(self, *ids: str) -> None:
+        for id in ids:
+            self._delete(id)
+
+
+class RetentionLeavesWhatWasShared(Transaction):
+    def _retain(self) -> None:
+        for one in self.dispensable():
+            if one.why:
+                self._let_go(one)
 
 
 class RunningTargetDiscarded(Transaction):
@@ -612,7 +624,10 @@ PLANTED: tuple[tuple[type, str, Scenario], ...] = (
     (ArmedBeforeRecorded, "transactions", good),
     (IdleBeforeDiscarded, "transactions", bad),
     (DiscardedBeforeDisarmed, "transactions", abandoned),
-    (RootGoesBeforeItsEntry, "transactions", removed),
+    (RemovedBeforeItsEntry, "transactions", removed),
+    (LeavesWhatWasShared, "transactions", removed),
+    (LeavesWhatWasShared, "transactions", failed),
+    (RetentionLeavesWhatWasShared, "transactions", retained),
     (StagedIsShownWhileItIsMade, "transactions", bad),
     (RunningTargetDiscarded, "transactions", bad),
     (WorkForgottenBeforeDiscarded, "transactions", bad),

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import pytest
 
@@ -27,10 +28,31 @@ from snaproot.filesystem.zfs.view import release
 from snaproot.run import run
 from tests.contract.filesystem import BASE, NEW, described, found, staged
 
+MOST_ASKED = 7
+"""Commands that a root costs which goes, looked at before as well."""
+
 
 def names(pool: str, kinds: str = "filesystem,snapshot") -> list[str]:
     """List everything, the bookmarks of removed roots aside."""
     return sorted(row[0] for row in commands.listed(kinds, ["name"], pool))
+
+
+def gone(bench: ZfsBench, id: str) -> None:
+    """Remove one, and what it shared with others."""
+    bench.filesystem().discard(id)
+    bench.filesystem().empty_trash()
+
+
+def commands_from_now_on() -> list[Sequence[str]]:
+    """List the commands that this process runs, as they are run (audit events of Python's docs)."""
+    asked: list[Sequence[str]] = []
+
+    def noted(event: str, about: tuple[object, ...]) -> None:
+        if event == "subprocess.Popen":
+            asked.append([str(word) for word in cast("Sequence[object]", about[1])])
+
+    sys.addaudithook(noted)
+    return asked
 
 
 def promoted(bench: ZfsBench, id: str, parent: str) -> None:
@@ -76,7 +98,7 @@ class TestStaging:
             (bench.filesystem().place(BASE).areas["/srv"] / "file").write_text("content")
             workspace = bench.create(NEW)
             assert (workspace.areas["/srv"] / "file").read_text() == "content"
-            bench.filesystem().discard(NEW)
+            gone(bench, NEW)
             assert [name for name in names(stayed) if name != stayed] == []
         finally:
             bench.view.release(BASE)
@@ -130,7 +152,7 @@ class TestRemoving:
         before = bench.filesystem().space([]).free
         for parent, id in pairwise(ids):
             promoted(bench, id, parent)
-            bench.filesystem().discard(parent)
+            gone(bench, parent)
             assert [e.id for e in bench.filesystem().environments()] == [id]
             bench.filesystem().intact(id)
         assert not bench.filesystem().verify("b6", lambda _: None)
@@ -158,12 +180,26 @@ class TestRemoving:
             assert bench.read(id, "/etc/host.conf") == "/etc/host.conf"
         for id in ("b4", "b2"):
             bench.filesystem().discard(id)
+        bench.filesystem().empty_trash()
         bench.filesystem().intact("b3")
         assert [name for name in names(bench.pool) if "@" in name] == [
             f"{bench.view.names.etc('b3')}@parent-b3",
             bench.view.names.pristine("b3"),
             bench.view.names.sealed("b3"),
         ]
+
+    def test_a_removal_costs_as_much_however_many_there_are(self, bench: ZfsBench) -> None:
+        """Sixty may go at once: what looks at all of them is for the end."""
+        asked, costs = commands_from_now_on(), []
+        for ids in (("b2",), ("b3", "b4", "b5", "b6")):
+            for id in ids:
+                staged(bench, id)
+            asked.clear()
+            bench.filesystem().discardable(ids[0])
+            bench.filesystem().discard(ids[0])
+            costs.append(len(asked))
+            assert all(bench.view.names.container not in argv for argv in asked)
+        assert 0 < costs[0] == costs[1] <= MOST_ASKED
 
     def test_snapshots_of_others_with_one_name_do_not_clash(self, bench: ZfsBench) -> None:
         staged(bench)
@@ -236,7 +272,7 @@ class TestRemoving:
         assert 8 << 20 <= space.exclusive[NEW] < 9 << 20
         assert space.exclusive["b3"] < 1 << 20
         before = space.free
-        bench.filesystem().discard(NEW)
+        gone(bench, NEW)
         bench.filesystem().flush()
         assert bench.filesystem().space([]).free - before >= 7 << 20
 
@@ -493,7 +529,7 @@ class TestOriginal:
         bench.filesystem().seal(replace(described(NEW, "original")))
         (bench.filesystem().place("original").root / "etc").mkdir()
         bench.filesystem().edits(NEW)  # which mounts what the heir is to get
-        bench.filesystem().discard("original")
+        gone(bench, "original")
         bench.filesystem().intact(NEW)
         assert not bench.filesystem().verify(NEW, lambda _: None)
         assert [name for name in names(bench.pool, "snapshot") if "adopt" in name] == []
@@ -677,7 +713,7 @@ def test_a_removal_cut_at_any_step_is_finished(bench: ZfsBench) -> None:
         for id in (target, sibling):
             bench.filesystem().intact(id)
             assert bench.read(id, "/usr/lib/old") == "/usr/lib/old"
-        bench.filesystem().discard(sibling)
+        gone(bench, sibling)
         dead = [name for name in names(bench.pool, "snapshot") if f"@{parent}" in name]
         assert dead == []
         parent = target

@@ -153,10 +153,12 @@ class Workshop(Protocol):
         """Remove a boot environment, or what a cut left of one; gone already is fine.
 
         Atomic as seen by `environments()`. Raises Refused for the booted one and the default.
+        What it shared with others goes with `empty_trash`, once for all that were removed; nobody
+        is called so again before that.
         """
 
     def empty_trash(self) -> None:
-        """Finish every removal that a cut interrupted."""
+        """Finish every removal, be it of a moment ago or interrupted by a cut."""
 
 
 class Pointer(Protocol):

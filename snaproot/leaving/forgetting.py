@@ -1,6 +1,6 @@
 """What adoption has made of a pool goes, and nothing that stays depends on it. ZFS's half."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from snaproot.filesystem.zfs import binding, commands, listing, trash
 from snaproot.filesystem.zfs.names import Names, short
@@ -36,12 +36,12 @@ def remove_environments(view: View, place: str) -> None:
     `place` is the root that was built; empty where there is none. All that was held together by
     properties of ours is forgotten at the end, so that it may be repeated after a cut.
     """
-    doomed = environments(view)
-    for id in doomed:
-        trash.check(view, id)
-    for id in doomed:
-        _destroy_bookmarks(view, id)
-        trash.throw(view, id)
+    doomed = [listing.located(view, id) for id in environments(view)]
+    for root in doomed:
+        trash.check(view, root)
+    _destroy_bookmarks(view, {root.id for root in doomed})
+    for root in doomed:
+        trash.throw(view, root)
     trash.empty(view)
     if place:
         _part(view, place)
@@ -58,10 +58,10 @@ def remove_container(names: Names) -> None:
             binding.destroy(names.container)
 
 
-def _destroy_bookmarks(view: View, id: str) -> None:
-    """Destroy those of one root, whoever has got them by OpenZFS's own promote."""
+def _destroy_bookmarks(view: View, ids: Collection[str]) -> None:
+    """Destroy those of roots, whoever has got them by OpenZFS's own promote."""
     found = (row[0] for row in commands.listed("bookmark", ["name"], view.pool))
-    binding.destroy_bookmarks(name for name in found if short(name) == id)
+    binding.destroy_bookmarks(name for name in found if short(name) in ids)
 
 
 def _part(view: View, place: str) -> None:

@@ -270,6 +270,7 @@ class RemovingContract:
         for _ in range(2):
             bench.filesystem().discard(NEW)
             assert [e.id for e in bench.filesystem().environments()] == [BASE]
+        bench.filesystem().empty_trash()
         bench.filesystem().intact(BASE)
         staged(bench)
         assert found(bench.filesystem(), NEW).complete

@@ -96,26 +96,18 @@ class Zfs:
         sealing.intact(self.view, id)
 
     def discardable(self, id: str) -> None:
-        if not ID.fullmatch(id):
-            raise RuntimeError(f"{id} is no id")
-        if id in (self.booted(), self.default()):
-            raise Refused(f"{id} is booted or the default; nothing was changed")
-        trash.check(self.view, id)
+        self._expendable(id)
 
     def discard(self, id: str) -> None:
-        self.discardable(id)
-        trash.throw(self.view, id)
-        trash.sweep(self.view)
+        trash.throw(self.view, self._expendable(id))
 
     def empty_trash(self) -> None:
         """Finish every removal that a cut interrupted, and drop what staging left behind."""
         trash.empty(self.view)
 
     def booted(self) -> str | None:
-        if self.booted_root is None:
-            return None
-        mount = mount_of(self.booted_root)
-        return listing.named(self.view, mount.source) if mount.kind == "zfs" else None
+        dataset = self._booted_dataset()
+        return listing.named(self.view, dataset) if dataset is not None else None
 
     def note_boot(self, now: datetime) -> None:
         booted = self.booted()
@@ -167,6 +159,22 @@ class Zfs:
 
     def additions(self, id: str) -> Path:
         return self.layout.additions(id)
+
+    def _expendable(self, id: str) -> listing.Root:
+        """Find a root that could be removed. Raises Refused as `discardable`."""
+        if not ID.fullmatch(id):
+            raise RuntimeError(f"{id} is no id")
+        root = listing.located(self.view, id)
+        if root.dataset == self._booted_dataset() or listing.is_default(self.view, root):
+            raise Refused(f"{id} is booted or the default; nothing was changed")
+        trash.check(self.view, root)
+        return root
+
+    def _booted_dataset(self) -> str | None:
+        if self.booted_root is None:
+            return None
+        mount = mount_of(self.booted_root)
+        return mount.source if mount.kind == "zfs" else None
 
     def _made_from(self, id: str) -> str:
         """Name the snapshot that an adopted root was cloned from; empty where there is none."""

@@ -26,6 +26,16 @@ class Original:
     dataset: str
 
 
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The dataset of a boot environment, and what was set on it; None where it is not there."""
+
+    id: str
+    dataset: str
+    known: _Known | None
+    original: bool = False
+
+
 def environments(view: View) -> Sequence[Environment]:
     """Read every boot environment, sorted by id."""
     names = view.names
@@ -48,20 +58,33 @@ def existing(view: View, id: str) -> Environment:
 
 def read(view: View, id: str) -> tuple[Environment, _Known]:
     """Read one that exists, and the properties that it has."""
-    root = view.names.root(id)
-    there = ID.fullmatch(id) is not None and binding.exists(root)
-    found = commands.local(view.names.home, *([root] if there else []))
-    original = original_of(view, found.get(view.names.home, {}))
-    if original is not None and original.id == id:
-        known = _local(original.dataset) or {}
-        for one in _original(original, known or None):
+    root = located(view, id)
+    known = root.known or {}
+    if root.original:
+        for one in _original(Original(id, root.dataset), root.known):
             return one, known
-    known = found.get(root, {})
-    if original is not None and original.dataset == root:
+    elif root.known is not None and is_ours(view, root):
+        return _environment(id, known), known
+    raise RuntimeError(f"{id} does not exist")
+
+
+def located(view: View, id: str) -> Root:
+    """Find the dataset of a root, be it there or not, without looking at the others."""
+    dataset = view.names.root(id)
+    original, known = _beside_original(view, dataset if ID.fullmatch(id) else "")
+    if original is not None and original.id == id:
+        return Root(id, original.dataset, _local(original.dataset), original=True)
+    if original is not None and original.dataset == dataset:
         raise RuntimeError(f"{id} is called {original.id}")
-    if not there or not _ours(view, root, known):
-        raise RuntimeError(f"{id} does not exist")
-    return _environment(id, known), known
+    return Root(id, dataset, known)
+
+
+def _beside_original(view: View, dataset: str) -> tuple[Original | None, _Known | None]:
+    """Read in one go which the original root is, and a dataset's properties, if it is there."""
+    there = bool(dataset) and binding.exists(dataset)
+    found = commands.local(view.names.home, *([dataset] if there else []))
+    known = found.get(dataset, {}) if there else None
+    return original_of(view, found.get(view.names.home, {})), known
 
 
 def sealed(view: View, id: str) -> Environment:
@@ -100,18 +123,22 @@ def forget_original(view: View) -> None:
 
 def dataset_of(view: View, id: str) -> str:
     """Name the dataset of a root."""
+    return datasets_of(view, [id])[id]
+
+
+def datasets_of(view: View, ids: Sequence[str]) -> dict[str, str]:
+    """Name the datasets of roots."""
     found = original(view)
-    return found.dataset if found is not None and found.id == id else view.names.root(id)
+    beside = {found.id: found.dataset} if found is not None else {}
+    return {id: beside.get(id, view.names.root(id)) for id in ids}
 
 
 def named(view: View, dataset: str) -> str | None:
     """Name the boot environment whose root a dataset is."""
-    found = original(view)
-    if found is not None and found.dataset == dataset:
-        return found.id
-    id = id_of(dataset)
-    ours = id is not None and _ours(view, dataset, _local(dataset) or {})
-    return id if ours and dataset == view.names.root(id or "") else None
+    original, known = _beside_original(view, dataset)
+    if original is not None and original.dataset == dataset:
+        return original.id
+    return _ours(view, dataset, known or {}) if dataset.startswith(f"{view.pool}/") else None
 
 
 def default(view: View) -> str | None:
@@ -126,6 +153,12 @@ def default(view: View) -> str | None:
     return beside.id if existing(view, beside.id).extra.get(DEFAULT) == bootfs else None
 
 
+def is_default(view: View, root: Root) -> bool:
+    """Tell whether the pool's `bootfs` stands for a root."""
+    bootfs = commands.pool_value(view.pool, "bootfs")
+    return bootfs == root.dataset or (root.original and default(view) == root.id)
+
+
 def pointed_at(view: View, environment: Environment) -> str:
     """Say what `bootfs` is where a boot environment is the default; empty for none."""
     beside = environment.extra.get(DEFAULT)
@@ -134,10 +167,9 @@ def pointed_at(view: View, environment: Environment) -> str:
     return dataset_of(view, environment.id)
 
 
-def is_ours(view: View, id: str) -> bool:
-    """Tell whether snaproot made the root of that name, even if it did not get far."""
-    root = view.names.root(id)
-    return _ours(view, root, _local(root) or {}) is not None
+def is_ours(view: View, root: Root) -> bool:
+    """Tell whether snaproot made or adopted a root, even if it did not get far."""
+    return root.original or _ours(view, root.dataset, root.known or {}) is not None
 
 
 def _ours(view: View, dataset: str, known: _Known) -> str | None:

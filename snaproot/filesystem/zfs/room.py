@@ -29,7 +29,7 @@ def space(view: View, ids: Sequence[str]) -> Space:
     names = view.names
     pool = commands.values(["used", "available"], names.container, view.pool)
     free = int(pool[names.container, "available"])
-    datasets = {id: listing.dataset_of(view, id) for id in ids}
+    datasets = listing.datasets_of(view, ids)
     known = _figures(*datasets.values()) if ids else {}
     return Space(
         total=int(pool[view.pool, "used"]) + free,

@@ -15,6 +15,7 @@ from snaproot.filesystem.trees import remove
 from snaproot.filesystem.zfs import binding, commands, listing
 from snaproot.filesystem.zfs.binding import OF
 from snaproot.filesystem.zfs.collecting import copied
+from snaproot.filesystem.zfs.listing import Root
 from snaproot.filesystem.zfs.names import (
     CONTAINER,
     HOME,
@@ -26,7 +27,7 @@ from snaproot.filesystem.zfs.names import (
 )
 from snaproot.filesystem.zfs.properties import ENVIRONMENT
 from snaproot.filesystem.zfs.view import View, release
-from snaproot.mountinfo import mounted_as
+from snaproot.mountinfo import mounted_as, mounts_in
 from snaproot.wording import some
 
 
@@ -49,25 +50,24 @@ class Snapshot:
         return not self.clones and not self.holds
 
 
-def check(view: View, id: str) -> None:
+def check(view: View, root: Root) -> None:
     """Raise Refused where a root could not be destroyed; nothing is touched."""
-    dataset = listing.dataset_of(view, id)
-    if not binding.exists(dataset):
+    dataset = root.dataset
+    if root.known is None:
         return
-    if dataset == view.names.root(id) and not listing.is_ours(view, id):
+    if not listing.is_ours(view, root):
         raise Refused(f"{dataset} is none of snaproot's; nothing was changed")
-    found = snapshots(dataset)
+    if dataset == view.pool:
+        raise Refused(f"{dataset} is the pool's own filesystem, which cannot be deleted")
+    inner, found = _within(dataset)
     held = [one.name for one in found if one.holds and not one.clones]
     if held:
         raise Refused(
             f"somebody holds {some(held)}; nothing was changed",
             hint=f"zfs holds {held[0]} names the tag to zfs release",
         )
-    inner = [row[0] for row in commands.listed("filesystem,volume", ["name"], dataset)]
-    if dataset != view.names.root(id):
-        _check_original(view, dataset)
-    others = [name for name in inner if name not in {dataset, view.names.etc(id)}]
-    others += [one.name for one in found if not one.of and dataset != view.names.root(id)]
+    others = [name for name in inner if name not in {dataset, view.names.etc(root.id)}]
+    others += [one.name for one in found if not one.of and root.original]
     if others:
         raise Refused(
             f"{dataset} holds others' datasets or snapshots: {some(others)}; nothing was changed",
@@ -82,35 +82,29 @@ def check(view: View, id: str) -> None:
             )
 
 
-def _check_original(view: View, dataset: str) -> None:
-    if dataset == view.pool:
-        raise Refused(f"{dataset} is the pool's own filesystem, which cannot be deleted")
-
-
-def throw(view: View, id: str) -> None:
-    """Take a root out of sight in one durable step, then destroy it.
+def throw(view: View, root: Root) -> None:
+    """Take a root out of sight in one durable step, then destroy it; `sweep` has the rest.
 
     May be repeated after a cut at any point.
     """
-    view.release(id)
-    dataset = listing.dataset_of(view, id)
-    doomed = trashed(dataset)
-    if binding.exists(dataset):
-        _release_snapshots(view, dataset)
+    view.release(root.id)
+    doomed = trashed(root.dataset)
+    if binding.exists(root.dataset):
+        _release_snapshots(view, root.dataset)
         destroy(doomed)
-        binding.rename(dataset, doomed)
+        binding.rename(root.dataset, doomed)
     destroy(doomed)
-    if dataset != view.names.root(id):
+    if root.original:
         listing.forget_original(view)  # which says where the rest of it is
-    _remove(view.layout, id)
+    _remove(view.layout, root.id)
 
 
 def _release_snapshots(view: View, dataset: str) -> None:
     """Unmount what we have of them, be it beside another root: a mounted one is no heir's."""
-    for one in snapshots(dataset):
-        for place in mounted_as(one.name):
-            if place.is_relative_to(view.layout.top):
-                release(place)
+    ours = (f"{dataset}@", f"{dataset}/etc@")
+    for mount in mounts_in(view.layout.top):
+        if mount.source.startswith(ours):
+            release(mount.point)
 
 
 def empty(view: View) -> None:
@@ -131,9 +125,10 @@ def destroy(doomed: str) -> None:
     """Destroy a root whose removal has begun, and its `/etc`; gone already is fine."""
     if untrashed(doomed) is None:
         raise RuntimeError(f"{doomed} is in use")
-    for name in (f"{doomed}/etc", doomed):
-        if binding.exists(name):
-            _free(name)
+    if binding.exists(doomed):
+        _, found = _within(doomed)
+        for name in (f"{doomed}/etc", doomed):
+            _free(name, [one for one in found if one.dataset == name])
             binding.destroy(name)
 
 
@@ -174,11 +169,22 @@ def _is_over(one: Snapshot, known: frozenset[str]) -> bool:
 
 def snapshots(*datasets: str, deep: bool = True) -> list[Snapshot]:
     """List the snapshots of datasets, and below them if `deep`, in the order they were made."""
-    columns = ("name", OF, "clones", "userrefs")
-    rows = commands.listed("snapshot", columns, *datasets, deep=deep)
-    return [
-        Snapshot(name, _text(of), _names(clones), int(holds)) for name, of, clones, holds in rows
-    ]
+    return [_snapshot(row) for row in commands.listed("snapshot", _COLUMNS, *datasets, deep=deep)]
+
+
+def _within(dataset: str) -> tuple[list[str], list[Snapshot]]:
+    """List a dataset with those below it, and the snapshots of all."""
+    rows = commands.listed("filesystem,volume,snapshot", _COLUMNS, dataset)
+    inner = [row[0] for row in rows if "@" not in row[0]]
+    return inner, [_snapshot(row) for row in rows if "@" in row[0]]
+
+
+_COLUMNS = ("name", OF, "clones", "userrefs")
+
+
+def _snapshot(row: commands.Row) -> Snapshot:
+    name, of, clones, holds = row
+    return Snapshot(name, _text(of), _names(clones), int(holds))
 
 
 def ensure(container: str) -> None:
@@ -187,9 +193,8 @@ def ensure(container: str) -> None:
         binding.create(container, {"canmount": binding.CANMOUNT_OFF, "mountpoint": "none"})
 
 
-def _free(dataset: str) -> None:
-    """Leave a doomed dataset without snapshots: what others need goes to an heir."""
-    own = snapshots(dataset, deep=False)
+def _free(dataset: str, own: Sequence[Snapshot]) -> None:
+    """Leave a doomed dataset without its own snapshots: what others need goes to an heir."""
     binding.destroy_snapshots(one.name for one in own if not one.clones)
     cloned = [one for one in own if one.clones]
     if cloned:
@@ -197,7 +202,7 @@ def _free(dataset: str) -> None:
         _part_names(cloned, heir)
         _part_bookmarks(dataset, heir)
         binding.zfs_promote(heir)
-        _free(dataset)
+        _free(dataset, snapshots(dataset, deep=False))
 
 
 def inherit(origin: str, heir: str) -> None:
