@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from snaproot.areas import Area
 from snaproot.filesystem.zfs.comparison import parse
 from snaproot.filesystem.zfs.names import Names, id_of
-from snaproot.filesystem.zfs.properties import ENVIRONMENT, parts_of, set_aside, text_of
+from snaproot.filesystem.zfs.properties import (
+    ENVIRONMENT,
+    listed,
+    longer,
+    parts_of,
+    set_aside,
+    text_of,
+)
 from snaproot.filesystem.zfs.reasons import failure, printed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,6 +96,17 @@ class TestProperties:
             assert before is None or text_of(known) == before
             known |= head
             assert text_of(known) == version
+
+    @pytest.mark.parametrize("parts", [1, 16, 17, 40])
+    def test_what_is_not_listed_is_known_to_be_longer(self, parts: int) -> None:
+        known: dict[str, str] = {}
+        for _ in range(2):  # one slot, and the other
+            said, head = parts_of("x" * 8000 * parts, known)
+            known |= said | head
+            assert longer(known) == (not {*said, *head} <= {*listed()})
+            assert longer(known) == (parts > 16)
+        assert not longer({})
+        assert not longer({ENVIRONMENT: "staging"})
 
     @pytest.mark.parametrize("head", ["", "staging", "a 1", "a x y", "a 2 0123", "c 1 0123"])
     def test_a_head_that_does_not_fit_is_damage(self, head: str) -> None:

@@ -8,7 +8,14 @@ from snaproot.errors import Refused
 from snaproot.filesystem import metadata
 from snaproot.filesystem.zfs import binding, commands
 from snaproot.filesystem.zfs.names import id_of, trashed
-from snaproot.filesystem.zfs.properties import ENVIRONMENT, ORIGINAL, STAGING, text_of
+from snaproot.filesystem.zfs.properties import (
+    ENVIRONMENT,
+    ORIGINAL,
+    STAGING,
+    listed,
+    longer,
+    text_of,
+)
 from snaproot.filesystem.zfs.view import View
 
 DEFAULT = "default"
@@ -39,7 +46,9 @@ class Root:
 def environments(view: View) -> Sequence[Environment]:
     """Read every boot environment, sorted by id."""
     names = view.names
-    found = commands.local(names.container, names.home, depth=1)
+    found = commands.local(names.container, names.home, depth=1, properties=listed())
+    more = [dataset for dataset, known in found.items() if longer(known)]
+    found |= commands.local(*more) if more else {}
     roots = {id: known for dataset, known in found.items() if (id := _ours(view, dataset, known))}
     original = original_of(view, found.get(names.home, {}))
     if original is not None:  # its dataset may lie among the roots, under a name of its own

@@ -20,7 +20,22 @@ ORIGINAL = "org.snaproot:original"
 STAGING = "staging"
 _DAMAGED = "org.snaproot:damaged"
 _PART = 8000  # bytes
+_LISTED = 16  # parts of a slot: what some 1,300 installed packages take
+_OF_ANY_ROOT = ("canmount", "mountpoint")  # set as it is made, so that it is seen at all
 _SLOTS = ("a", "b")
+
+
+def listed() -> list[str]:
+    """Name the properties that a list of roots is made from, unless a text is `longer`."""
+    parts = [_part(slot, number) for slot in _SLOTS for number in range(_LISTED)]
+    return [*_OF_ANY_ROOT, "readonly", ORIGINAL, ENVIRONMENT, *parts]
+
+
+def longer(known: Mapping[str, str]) -> bool:
+    """Tell whether a text has more parts than are listed."""
+    _, _, count = known.get(ENVIRONMENT, "").partition(" ")
+    parts = count.partition(" ")[0]
+    return parts.isdecimal() and int(parts) > _LISTED
 
 
 def parts_of(text: str, known: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

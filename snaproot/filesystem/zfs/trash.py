@@ -113,8 +113,8 @@ def empty(view: View) -> None:
     if original is not None and binding.exists(trashed(original.dataset)):
         destroy(trashed(original.dataset))
         listing.forget_original(view)
-    for name, known in commands.local(view.names.container, depth=1).items():
-        if untrashed(name) and ENVIRONMENT in known:
+    for name in commands.local(view.names.container, depth=1, properties=[ENVIRONMENT]):
+        if untrashed(name):
             destroy(name)
     with translated(f"empty {view.layout.trash}"):
         remove(view.layout.trash)
